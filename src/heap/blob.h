@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * blob.h - reference-counted bytes off the heap, and the terms that look into them
+ *
+ * A HK_BIN_REF is a view (offset, size in bits) on a blob. A view whose end equals top_bits may
+ * claim the tail by compare-and-swap and write there: appending needs no writer flag and no
+ * exclusive owner, and no view ever sees bits that are not claimed.
+ */
+#ifndef HEAP_BLOB_H
+#define HEAP_BLOB_H
+
+#include "heap/heap.h"
+
+#include <stdatomic.h>
+
+struct blob {
+    _Atomic uint64_t refs;      /* [any] */
+    _Atomic uint64_t top_bits;  /* [any] bits claimed so far */
+    uint64_t cap_bytes;         /* [set] */
+    void (*dtor)(struct blob *);/* [set] for HK_MAGIC resources, NULL: plain bytes */
+    uint8_t  data[];
+};
+
+#define BIN_HEAP_MAX_BYTES 64   /* up to here bytes live on the heap */
+#define BIN_REF_WORDS 5
+#define MAGIC_WORDS 3
+
+struct blob *blob_new(size_t cap_bytes);        /* refs 1, top 0 */
+struct blob *blob_ref(struct blob *b);
+void blob_unref(struct blob *b);
+
+/* Bytes of a bitstring: address of the byte that holds its first bit, the offset of that bit in
+ * it (0..7), and the size in bits. t must be a bitstring. */
+struct bits { const uint8_t *base; uint32_t bit_offset; uint64_t bits; };
+struct bits bits_of(term t);
+
+/* A byte-aligned view of a binary's bytes. If t is a binary at a bit offset the bytes are copied
+ * to *scratch, which the caller frees with mem_free (NULL otherwise). False: not a binary. */
+bool binary_bytes(term t, const uint8_t **ret_bytes, size_t *ret_len, uint8_t **scratch);
+
+/* A new binary of `bytes` bytes whose contents the caller fills at *ret_data before anything else
+ * happens: on the heap or in a blob by size. */
+term binary_room(struct heap *h, size_t bytes, uint8_t **ret_data);
+/* Same for any number of bits; the padding of the last byte must be left zero. */
+term bitstring_room(struct heap *h, uint64_t bits, uint8_t **ret_data);
+/* A view on all of b; takes one reference. */
+term binary_from_blob(struct heap *h, struct blob *b, uint64_t bit_offset, uint64_t bits);
+/* Part of bitstring t. Small parts of blobs are copied, others are views. */
+term bitstring_sub(struct heap *h, term t, uint64_t bit_offset, uint64_t bits);
+/* Copy n bits between any bit positions. */
+void bits_copy(uint8_t *dst, uint64_t dst_bit, const uint8_t *src, uint64_t src_bit, uint64_t n);
+int  bits_cmp(struct bits a, struct bits b);    /* term order of bitstrings */
+
+/* A reference-like term that owns b (takes one reference). */
+term magic_make(struct heap *h, struct blob *b);
+#define magic_blob(t) ((struct blob *)(uintptr_t)box_ptr(t)[1])
+
+#endif

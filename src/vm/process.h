@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process.h - one process, and the scheduler that runs it
+ *
+ * A process is owned by at most one thread at a time: the scheduler that runs it (RUNNING) or
+ * whoever moved it from WAITING to HELD to deliver into it. Fields marked [own] belong to that
+ * thread; everything that one process does to another goes through signals (signal.h).
+ *
+ *   state       allowed successors             invariant
+ *   FREE        RUNNABLE                       struct not visible in the process table
+ *   WAITING     HELD, RUNNABLE                 not on any run queue; inbox handled or announced
+ *   RUNNABLE    RUNNING                        on exactly one run queue
+ *   RUNNING     WAITING, RUNNABLE, EXITING     one scheduler runs it
+ *   HELD        WAITING, RUNNABLE              one thread delivers into it
+ *   EXITING     FREE                           heap may be gone; signals are answered with noproc
+ */
+#ifndef VM_PROCESS_H
+#define VM_PROCESS_H
+
+#include "heap/gc.h"
+#include "heap/heap.h"
+#include "term/atom.h"
+#include "term/fun.h"
+#include "vm/signal.h"
+
+#include <stdatomic.h>
+
+struct sched;
+struct bif;
+struct relset;
+struct process_ext;
+struct timer;
+struct recv_marks;
+struct job;
+
+enum process_state {
+    PROC_FREE, PROC_WAITING, PROC_RUNNABLE, PROC_RUNNING, PROC_HELD, PROC_EXITING,
+    PROC_STATE_MASK = 7,
+    /* flags above the run state */
+    PROC_SIGNALS_PENDING = 1 << 3,
+    PROC_SUSPENDED = 1 << 4,
+    PROC_GC_REQUESTED = 1 << 5,
+};
+
+enum process_priority { PRIO_MAX, PRIO_HIGH, PRIO_NORMAL, PRIO_LOW, PRIO_COUNT };
+
+/* What a built-in that returned TERM_NONE wants; see bif.h. */
+enum bif_action {
+    BIF_NOTHING,
+    BIF_RAISE,          /* exc is set */
+    BIF_TRAP,           /* call trap_export with sched->x[0..arity) instead; its result is ours */
+    BIF_TRAP_FUN,       /* call the fun in trap_fun with sched->x[0..trap_arity) instead */
+    BIF_YIELD,          /* out of time: call this built-in again with sched->x[0..arity) later */
+    BIF_WAIT,           /* sleep until woken, then call again with sched->x[0..arity) */
+    BIF_EXIT,           /* the process has been told to exit (exit_reason is set) */
+};
+
+struct exception {
+    term class;         /* ATOM_error, ATOM_exit, ATOM_throw */
+    term reason;
+    term trace;         /* TERM_NONE: take one now; else a raw trace or a list given to raise/3 */
+    term args;          /* error/2: list of arguments for the top entry, else TERM_NONE */
+    term error_info;    /* map for the top entry, or TERM_NONE */
+};
+
+struct process {
+    /* --- hot: whoever runs or holds the process --- */
+    struct heap heap;               /* [own] H and E are current only while not interpreting */
+    const void *ip;                 /* [own] where to go on */
+    struct sched *sched;            /* [own] scheduler that runs it; NULL while not running */
+    int32_t  fcalls;                /* [own] reductions left when switched out */
+    uint16_t live;                  /* [own] x registers saved on the stack when switched out */
+    uint8_t  action;                /* [own] enum bif_action of the last built-in */
+    uint8_t  prio;                  /* [own] */
+    bool     trap_exit;             /* [own] */
+    bool     msgq_off_heap;         /* [own] */
+    bool     sensitive;             /* [own] */
+    uint8_t  wait_kind;             /* [own] private to the engine: timed out, in receive, ... */
+    uint16_t catches;               /* [own] live catch slots on the stack */
+    uint16_t trap_arity;            /* [own] */
+    struct export *trap_export;     /* [own] */
+    term     trap_fun;              /* [own] root */
+
+    /* --- messages: receiver's private queue; see mailbox.h --- */
+    struct mailbox *mq;             /* [own] NULL until the first message */
+    struct recv_marks *marks;       /* [own] NULL until used */
+    struct timer *receive_timer;    /* [own] */
+
+    /* --- warm --- */
+    struct exception exc;           /* [own] roots */
+    struct relset *relations;       /* [own] links, monitors both ways, aliases; see relation.h */
+    struct pdict *dict;             /* [own] process dictionary, values are roots; see pdict.h */
+    term     group_leader;          /* [own] root (may be boxed when remote) */
+    term     parent;                /* [own] pid or undefined */
+    term     registered;            /* [own] atom or NIL */
+    term     initial[3];            /* [own] M, F as atoms and arity as a small */
+    term     error_handler;         /* [own] atom, default error_handler */
+    term     exit_reason;           /* [own] root */
+    uint64_t reductions;            /* [own] spent so far */
+    struct process_ext *ext;        /* [own] rare things: tracing, max_heap_size, suspends; or NULL */
+    struct job *job;                /* [own] blocking work this process waits for, or NULL */
+
+    /* --- any thread --- */
+    _Atomic uint32_t state;         /* [any] */
+    struct inbox inbox;             /* [any] push; take: whoever owns the process */
+    term     pid;                   /* [set] */
+    struct process *rq_next;        /* [own] of the run queue it is on */
+};
+
+/* The process of a local pid, or NULL if it is gone. Valid until the caller's scheduler passes its
+ * loop head (quiescent state); other threads must be inside epoch_enter/epoch_leave. */
+struct process *process_lookup(term pid);
+
+/* --- registers that the engine and built-ins share ---------------------------------------- */
+
+#define X_REGISTERS 1024
+#define FLOAT_REGISTERS 1024
+
+struct sched {
+    term     x[X_REGISTERS];        /* [own] */
+    double   f[16];                 /* [own] */
+    int64_t  fcalls;                /* [own] reductions left of the running process */
+    struct process *current;        /* [own] */
+    uint32_t index;                 /* [set] from 0 */
+    uint64_t ref_counter;           /* [own] next local reference */
+    struct sched_priv *priv;        /* [own] run queues, timers, slabs: sched_priv.h */
+};
+
+/* --- making and ending processes ----------------------------------------------------------- */
+
+enum spawn_flags { SPAWN_LINK = 1, SPAWN_MONITOR = 2 };
+
+struct spawn_options {
+    unsigned flags;
+    uint8_t  prio;
+    bool     msgq_off_heap;
+    uint32_t min_heap_words;
+    uint16_t fullsweep_after;
+    bool     has_fullsweep;
+    uint64_t max_heap_words;        /* 0: none */
+    bool     max_heap_kill, max_heap_log;
+    term     group_leader;          /* TERM_NONE: inherit */
+    term     monitor_opts;          /* {monitor, Opts}: list; TERM_NONE */
+};
+
+/* Start a process that will call module:function(args...), copied from parent's heap. parent may
+ * be NULL (started by the node itself). Returns the pid; *ret_ref (may be NULL) is the monitor
+ * reference, on parent's heap. TERM_NONE: the process table is full (system_limit). */
+term process_spawn_mfa(struct process *parent, term module, term function, term args_list,
+                       const struct spawn_options *opt, term *ret_ref);
+term process_spawn_fun(struct process *parent, term fun, term args_list,
+                       const struct spawn_options *opt, term *ret_ref);
+
+/* Copy msg and deliver it to `to` (pid, alias reference, registered name, {Name, Node}).
+ * False: `to` is a name that is not registered (badarg for `!`). sender may be NULL. */
+bool process_send(struct process *sender, term to, term msg);
+
+/* A built-in's or the engine's wish to sleep: see bif.h. Wake p so that a BIF_WAIT is retried. */
+void process_wake(term pid);
+
+term make_ref(struct sched *s);     /* an immediate reference, never used before on this node */
+
+/* Charge reductions for work done by a built-in. */
+ALWAYS_INLINE void charge(struct process *p, int64_t reductions)
+{
+    p->sched->fcalls -= reductions;
+}
+
+#endif
