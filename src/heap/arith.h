@@ -9,6 +9,7 @@
 #define HEAP_ARITH_H
 
 #include "heap/heap.h"
+#include "term/number.h"     /* number_cmp, number_to_double */
 
 term arith_add(struct heap *h, term a, term b, term *ret_error);
 term arith_sub(struct heap *h, term a, term b, term *ret_error);
@@ -31,9 +32,6 @@ term arith_trunc(struct heap *h, term a, term *ret_error);
 term arith_floor(struct heap *h, term a, term *ret_error);
 term arith_ceil(struct heap *h, term a, term *ret_error);
 
-/* Exact value as a double; false when not a number or out of range. */
-bool number_to_double(term t, double *ret);
-int  number_cmp(term a, term b);            /* by exact value, any mix of integers and floats */
 term big_from_double(struct heap *h, double d);     /* d integral and finite */
 
 /* Integers as text. base 2..36. */

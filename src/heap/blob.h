@@ -10,16 +10,7 @@
 #define HEAP_BLOB_H
 
 #include "heap/heap.h"
-
-#include <stdatomic.h>
-
-struct blob {
-    _Atomic uint64_t refs;      /* [any] */
-    _Atomic uint64_t top_bits;  /* [any] bits claimed so far */
-    uint64_t cap_bytes;         /* [set] */
-    void (*dtor)(struct blob *);/* [set] for HK_MAGIC resources, NULL: plain bytes */
-    uint8_t  data[];
-};
+#include "term/bits.h"       /* struct blob, struct bits, bits_of, bits_cmp, bits_copy */
 
 #define BIN_HEAP_MAX_BYTES 64   /* up to here bytes live on the heap */
 #define BIN_REF_WORDS 5
@@ -28,11 +19,6 @@ struct blob {
 struct blob *blob_new(size_t cap_bytes);        /* refs 1, top 0 */
 struct blob *blob_ref(struct blob *b);
 void blob_unref(struct blob *b);
-
-/* Bytes of a bitstring: address of the byte that holds its first bit, the offset of that bit in
- * it (0..7), and the size in bits. t must be a bitstring. */
-struct bits { const uint8_t *base; uint32_t bit_offset; uint64_t bits; };
-struct bits bits_of(term t);
 
 /* A byte-aligned view of a binary's bytes. If t is a binary at a bit offset the bytes are copied
  * to *scratch, which the caller frees with mem_free (NULL otherwise). False: not a binary. */
@@ -47,12 +33,8 @@ term bitstring_room(struct heap *h, uint64_t bits, uint8_t **ret_data);
 term binary_from_blob(struct heap *h, struct blob *b, uint64_t bit_offset, uint64_t bits);
 /* Part of bitstring t. Small parts of blobs are copied, others are views. */
 term bitstring_sub(struct heap *h, term t, uint64_t bit_offset, uint64_t bits);
-/* Copy n bits between any bit positions. */
-void bits_copy(uint8_t *dst, uint64_t dst_bit, const uint8_t *src, uint64_t src_bit, uint64_t n);
-int  bits_cmp(struct bits a, struct bits b);    /* term order of bitstrings */
 
 /* A reference-like term that owns b (takes one reference). */
 term magic_make(struct heap *h, struct blob *b);
-#define magic_blob(t) ((struct blob *)(uintptr_t)box_ptr(t)[1])
 
 #endif
