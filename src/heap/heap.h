@@ -42,6 +42,8 @@ struct heap {
     uint32_t frag_words;    /* [own] words used in frags */
     uint32_t min_words;     /* [own] min_heap_size, 0: default */
     uint64_t vbin_bytes;    /* [own] bytes of blobs referenced since the last collection */
+    uint64_t vbin_limit;    /* [own] vbin_bytes above this ask for a collection; 0: default */
+    size_t   want_words;    /* [own] block size that the last collection found fitting, 0: none */
     uint16_t young_gcs;     /* [own] minor collections since the last full one */
     uint16_t fullsweep_after; /* [own] */
     bool     collect_soon;  /* [own] a safe point should collect */
@@ -62,6 +64,15 @@ ALWAYS_INLINE term *heap_alloc(struct heap *h, size_t words)
         return at;
     }
     return heap_alloc_slow(h, words);
+}
+
+/* A blob of this many bytes has got one more reference from h: enough of them ask for a collection. */
+#define HEAP_VBIN_BYTES_FIRST ((uint64_t)46422 * 8)     /* OTP's first virtual binary heap */
+ALWAYS_INLINE void heap_count_vbin(struct heap *h, uint64_t bytes)
+{
+    h->vbin_bytes += bytes;
+    if (h->vbin_bytes > (h->vbin_limit != 0 ? h->vbin_limit : HEAP_VBIN_BYTES_FIRST))
+        h->collect_soon = true;
 }
 
 /* Give back the unused end of the newest heap_alloc: at..got+words was not filled. */
@@ -100,7 +111,8 @@ bool term_to_uint64(term t, uint64_t *ret);
 
 /* --- copying ---------------------------------------------------------------------------- */
 
-/* Words that a copy of t takes; sharing is not kept, literals and immediates count 0. */
+/* Words that a copy of t takes; sharing is not kept; literals, immediates and export funs (which are
+ * immortal) count 0. */
 size_t term_size(term t);
 /* Copy t into exactly term_size(t) words at *at, which moves; chains off-heap objects on
  * *offheap and counts their blobs. Literals are kept by reference. */
@@ -124,7 +136,8 @@ ALWAYS_INLINE bool is_literal(term t)
 /* A block of literals: built once, constant after, freed when nobody refers to it any more. */
 struct literal_area { term *start; size_t words; term *offheap; size_t bytes_mapped; };
 void literal_region_init(void);                         /* reserve address space; once, at start */
-/* Copy the n terms at roots[] (sharing kept where cheap) into a new area and replace them. */
+/* Copy the n terms at roots[] into a new area and replace them. The area is whole: literals of other
+ * areas are copied too, so that either can be freed first. */
 void literal_area_build(struct literal_area *ret, term *roots, size_t n);
 void literal_area_free(struct literal_area *area);
 /* Make one immortal literal copy of t (atoms tables of constants, persistent terms). */
