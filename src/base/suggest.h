@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * suggest.h - which known word a mistyped one was meant to be
+ */
+#ifndef BASE_SUGGEST_H
+#define BASE_SUGGEST_H
+
+#include "base/compiler.h"
+
+/* Edits (insert, delete, replace, swap of neighbours) that turn a into b; words of up to 63 bytes,
+ * longer ones are cut. */
+size_t edit_distance(const char *a, const char *b);
+
+/* The nearest of n words, or NULL when none is near enough to be meant: at most a third of the
+ * word's letters may differ, and at least one edit is always allowed. */
+const char *suggest_nearest(const char *word, const char *const *known, size_t n);
+
+#endif
