@@ -14,6 +14,8 @@
 
 #define BIN_HEAP_MAX_BYTES 64   /* up to here bytes live on the heap */
 #define BIN_REF_WORDS 5
+#define BIN_SUB_WORDS 4
+#define BIN_HEAP_WORDS(bytes) (2 + ((size_t)(bytes) + 7) / 8)
 #define MAGIC_WORDS 3
 
 struct blob *blob_new(size_t cap_bytes);        /* refs 1, top 0 */
@@ -33,6 +35,19 @@ term bitstring_room(struct heap *h, uint64_t bits, uint8_t **ret_data);
 term binary_from_blob(struct heap *h, struct blob *b, uint64_t bit_offset, uint64_t bits);
 /* Part of bitstring t. Small parts of blobs are copied, others are views. */
 term bitstring_sub(struct heap *h, term t, uint64_t bit_offset, uint64_t bits);
+
+/* A bitstring that starts with the bits of source and has `bits` more, which the caller fills at bit
+ * *ret_position of *ret_base before anything else happens. The tail of source's blob is claimed
+ * when possible, so a loop that appends takes time linear in what it adds. owned: nobody else can
+ * see source (private_append), which is then changed in place when it is a view. The caller has
+ * checked the sum against BITSTRING_BITS_MAX. */
+term bitstring_grow(struct heap *h, term source, uint64_t bits, bool owned,
+                    uint8_t **ret_base, uint64_t *ret_position);
+/* An empty view with room for cap bytes, to be grown. */
+term bitstring_writable(struct heap *h, size_t cap);
+
+/* No bitstring is larger: a request beyond this is system_limit. */
+#define BITSTRING_BITS_MAX ((uint64_t)1 << 40)
 
 /* A reference-like term that owns b (takes one reference). */
 term magic_make(struct heap *h, struct blob *b);
