@@ -62,7 +62,7 @@ struct beam_file {
     struct beam_bytes meta;
     uint8_t md5[16];                /* identity of the module, as module_info(md5) */
 
-    void *blocks[8];                /* owned memory that the above points into */
+    void *blocks[12];               /* owned memory that the above points into */
     unsigned n_blocks;
 };
 
