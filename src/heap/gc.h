@@ -3,6 +3,8 @@
  * gc.h - the copying collector of one process heap
  *
  * Called by whoever owns the heap. Roots: the spans handed in, and the stack words E+1 .. hi-1.
+ * Every pointer met must be a literal, an export fun, or lie in the heap's block, old generation or
+ * fragments: messages still in transit are no roots.
  * E[0] of the running frame is never looked at: it may hold a stale return address. Raw return
  * addresses are 8-aligned and look like smalls; catch words are immediates.
  */
@@ -33,7 +35,10 @@ struct gc_request {
 #define HEAP_FIRST_WORDS    56      /* first block of a process */
 #define HEAP_MIN_WORDS      233     /* what the first collection moves to */
 
-void heap_block_init(struct heap *h, size_t words);     /* give h its first block; E = hi - 1 */
+/* Give h its first block; E = hi - 1, fullsweep_after = 65535. h was zeroed (heap_bag_init). */
+void heap_block_init(struct heap *h, size_t words);
+/* Afterwards at least need_words + 2 words are free between H and E, fragments are gone and
+ * collect_soon is false. Changes req->flags. */
 void gc_collect(struct heap *h, struct gc_request *req);
 
 #endif
