@@ -215,11 +215,13 @@ enum bs_result { BS_OK, BS_BADARG, BS_SYSTEM_LIMIT };
 /* bs_init2 (size in bytes) and bs_init_bits (in bits): size is an integer term. */
 enum bs_result bs_init_bytes(struct heap *h, struct bs_builder *b, term size, term *ret);
 enum bs_result bs_init_bits(struct heap *h, struct bs_builder *b, term size, term *ret);
-/* bs_append and bs_private_append: a bitstring that starts with source, whose size must be a
- * multiple of unit, with `bits` (integer term) more bits to put. */
+/* A bitstring that starts with source, whose size must be a multiple of unit, with `bits` (integer
+ * term) more bits to put. private: source has no other holder and is grown in place. */
 enum bs_result bs_append(struct heap *h, struct bs_builder *b, term source, term bits,
                          uint64_t unit, term *ret);
-/* Puts: false is badarg. size: integer, or ATOM_all for bs_put_binary_all. */
+enum bs_result bs_private_append(struct heap *h, struct bs_builder *b, term source, term bits,
+                                 uint64_t unit, term *ret);
+/* Puts: false is badarg. size: integer, or ATOM_all for a whole binary. */
 bool bs_put_integer(struct bs_builder *b, term value, term size, uint64_t unit, unsigned flags);
 bool bs_put_float(struct bs_builder *b, term value, term size, uint64_t unit, unsigned flags);
 bool bs_put_binary(struct bs_builder *b, term value, term size, uint64_t unit);
