@@ -37,14 +37,17 @@ term big_from_double(struct heap *h, double d);     /* d integral and finite */
 /* Integers as text. base 2..36. */
 size_t integer_text_max(term t, int base);          /* enough bytes for integer_print */
 size_t integer_print(term t, int base, char *out);  /* upper case digits; returns the length */
-/* [+-]digits; TERM_NONE when malformed. */
+/* [+-]digits; TERM_NONE when malformed or above the size limit of integers. */
 term integer_parse(struct heap *h, const char *s, size_t len, int base);
 /* Integers as bytes: sign and magnitude (ETF) and two's complement of any bit width. */
 size_t integer_bytes(term t);                       /* bytes of the magnitude */
+/* The low len bytes of the magnitude, zeros above it. */
 void integer_to_bytes_le(term t, uint8_t *out, size_t len, bool *ret_negative);
+/* Any len, leading zeros included; TERM_NONE above the size limit of integers. */
 term integer_from_bytes_le(struct heap *h, const uint8_t *in, size_t len, bool negative);
 /* Store the low `bits` bits (two's complement) at any bit position, big or little endian. */
 void integer_put_bits(term t, uint8_t *dst, uint64_t dst_bit, uint64_t bits, bool little);
+/* Read such a field; TERM_NONE above the size limit of integers. */
 term integer_get_bits(struct heap *h, const uint8_t *src, uint64_t src_bit, uint64_t bits,
                       bool little, bool is_signed);
 
