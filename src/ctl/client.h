@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client.h - the other end of the control socket: one connection, one request at a time
+ *
+ * Used by rnodectl and by tests; one thread. Knows nothing of how answers look.
+ */
+#ifndef CTL_CLIENT_H
+#define CTL_CLIENT_H
+
+#include "wire/frame.h"
+
+#define CLIENT_CREDIT 256u      /* frames the node may be ahead of us */
+
+struct client {
+    int fd;
+    struct buf in;
+    uint32_t next_id;
+    uint32_t taken;             /* rows and chunks since the last Credit */
+    frame_t *hello;             /* NULL until it came */
+};
+
+/* Where the node of this context listens: NULL or "": $RNODE_CONTEXT, else the only --dev node of
+ * this user, else /run/rnode/control.sock. A word: the --dev node of that name. A path: itself.
+ * The result is the caller's to free. */
+char *client_socket_path(const char *context);
+/* Folder of the --dev node called name, for the caller to free. Created by rnoded, not here. */
+char *dev_folder(const char *name);
+
+/* -ERR_CLOSED: nobody listens; -ERR_PERMISSION; -ERR_SYSTEM. errno tells more. */
+MUST_CHECK int client_open(struct client *c, const char *path);
+void client_close(struct client *c);
+
+/* Send rq (its credit is set here) and give the id it got. */
+MUST_CHECK int client_request(struct client *c, request_t *rq, uint32_t *ret_id);
+MUST_CHECK int client_file(struct client *c, uint32_t id, const char *name, const void *data,
+                           size_t len);
+MUST_CHECK int client_cancel(struct client *c, uint32_t id);
+
+/* The next frame of request id (Hello is kept aside), at most timeout_ms from now (negative: for
+ * ever). Free it with frame_free. -ERR_TIMEOUT, -ERR_CLOSED, -ERR_PROTOCOL; -ERR_BUSY: a signal
+ * came in between, call again. A Done with id 0 is the node's refusal of the connection. */
+MUST_CHECK int client_next(struct client *c, uint32_t id, int64_t timeout_ms, frame_t **ret);
+
+#endif

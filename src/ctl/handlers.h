@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handlers.h - one function per command of the node; request.h has the contract
+ */
+#ifndef CTL_HANDLERS_H
+#define CTL_HANDLERS_H
+
+#include "ctl/request.h"
+
+request_fn ctl_status, ctl_ps, ctl_top, ctl_inspect, ctl_tree, ctl_names, ctl_modules, ctl_memory,
+    ctl_tables;                                                     /* look.c */
+request_fn ctl_deploy, ctl_rollback, ctl_history, ctl_purge;        /* code.c */
+request_fn ctl_call, ctl_eval, ctl_send, ctl_spawn, ctl_kill;       /* act.c */
+request_fn ctl_trace;                                               /* trace.c */
+request_fn ctl_logs, ctl_reload, ctl_stop;                          /* admin.c */
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node_api.h - what the control server needs to know of the node that contains it
+ *
+ * Filled by node/ (or by a test) before server_start. Functions are called on the control thread.
+ */
+#ifndef CTL_NODE_API_H
+#define CTL_NODE_API_H
+
+#include "ctl/request.h"
+
+#include <sys/types.h>
+
+struct node_api {
+    const char *name;               /* [set] */
+    const char *version;            /* [set] */
+    const char *data_dir;           /* [set] */
+    int64_t start_ns;               /* [set] monotonic */
+    bool dev;                       /* [set] */
+
+    struct request_limits limits;   /* [loop] */
+    size_t connections_max;         /* [loop] */
+    size_t deploy_keep;             /* [set] */
+    const char *const *role_users[ROLE_COUNT];  /* [loop] users and @groups, NULL-terminated */
+
+    void (*stop)(bool now);
+    /* Read the configuration again. Complaints, or what changed, are appended to out. */
+    int (*reload)(struct buf *out);
+};
+
+extern struct node_api node_api;
+
+#endif

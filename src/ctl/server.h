@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server.h - the control socket
+ *
+ * Owned by the thread that runs the event base (the control thread). It never touches a process
+ * heap; what handlers need of the VM they ask through view.h and run.h.
+ */
+#ifndef CTL_SERVER_H
+#define CTL_SERVER_H
+
+#include "base/compiler.h"
+
+struct event_base;
+struct server;
+
+/* Listen at path (mode 0666, or 0600 with only_me). A socket nobody listens on is replaced.
+ * -ERR_EXISTS: somebody does; -ERR_SYSTEM with errno. */
+MUST_CHECK int server_start(struct event_base *base, const char *path, bool only_me,
+                            struct server **ret_server);
+/* Accept no more; tell, through drained, when no request is open any more. */
+void server_drain(struct server *s, void (*drained)(void));
+void server_free(struct server *s);         /* closes everything, removes the socket; NULL is fine */
+/* Requests that are open now. */
+size_t server_open_requests(const struct server *s);
+
+#endif
