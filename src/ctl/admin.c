@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
+#include "ctl/server.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -100,14 +101,12 @@ static void follow_end(struct request *rq)
     reply_error(rq, EXIT_INTERRUPTED, "RN0111", "", NULL, "ended");
 }
 
-extern struct event_base *control_base;
-
 static void follow_begin(struct request *rq, const struct log_query *q)
 {
     struct timeval tick = { .tv_usec = FOLLOW_TICK_MS * 1000 };
     struct log_query *own = mem_dup(q, sizeof *q);
 
-    own->tick = event_new(control_base, -1, EV_PERSIST, follow_tick, own);
+    own->tick = event_new(server_base(), -1, EV_PERSIST, follow_tick, own);
     event_add(own->tick, &tick);
     rq->data = own;
     rq->on_cancel = follow_end;

@@ -22,6 +22,7 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -470,7 +471,7 @@ static int finish(struct cli *cli, struct client *c, const done_t *d)
     if (cli->render.node == NULL && c->hello != NULL)
         cli->render.node = c->hello->hello->node;
     render_end(&cli->render, d);
-    if (d->exit != 0) {
+    if (d->exit != 0 && d->exit != EXIT_INTERRUPTED) {
         fflush(stdout);
         render_error(&cli->render, d);
     }

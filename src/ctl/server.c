@@ -959,6 +959,11 @@ void server_drain(struct server *s, void (*drained)(void))
     server_check_drained(s);
 }
 
+struct event_base *server_base(void)
+{
+    return the_server->base;
+}
+
 size_t server_open_requests(const struct server *s)
 {
     size_t n = 0;

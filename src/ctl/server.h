@@ -23,4 +23,7 @@ void server_free(struct server *s);         /* closes everything, removes the so
 /* Requests that are open now. */
 size_t server_open_requests(const struct server *s);
 
+/* The event base of the running server, for handlers that set timers. Control thread. */
+struct event_base *server_base(void);
+
 #endif
