@@ -10,7 +10,7 @@
 #define ACCEPTED true
 #define REFUSED  false
 static const struct beam_op_info infos[] = {
-#define OP(number, name, arity, status) [number] = { #name, arity, status },
+#define OP(number, name, arity, status, operands) [number] = { #name, operands, arity, status },
 #include "beam/opcodes.tab"
 #undef OP
 };

@@ -8,7 +8,7 @@
 #include "base/compiler.h"
 
 enum beam_op {
-#define OP(number, name, arity, status) BOP_##name = number,
+#define OP(number, name, arity, status, operands) BOP_##name = number,
 #include "beam/opcodes.tab"
 #undef OP
     BOP_END
@@ -19,6 +19,7 @@ enum beam_op {
 
 struct beam_op_info {
     const char *name;       /* NULL: no such number */
+    const char *operands;   /* letters as the legend of opcodes.tab has them */
     uint8_t arity;
     bool accepted;
 };
