@@ -59,7 +59,10 @@ struct job {
     struct job *next;
     term pid;
     _Atomic bool done;
+    _Atomic uint8_t phase;      /* of the pool: job.c */
 };
+/* Once done has been seen and the result read: frees p->job. */
+void job_finish(struct process *p);
 /* Submit: sets p->job, returns TERM_NONE (BIF_WAIT) so that the caller can `return job_submit(...)`. */
 term job_submit(struct process *p, struct job *job, size_t n, const term *args);
 

@@ -19,6 +19,7 @@ bool mailbox_peek(struct process *p, term *ret);
 void mailbox_advance(struct process *p);        /* save moves past the message looked at */
 void mailbox_remove(struct process *p);         /* unlink the message looked at; save := first; cancels the receive timer */
 void mailbox_restart(struct process *p);        /* save := first (after a timeout) */
+bool mailbox_has_unseen(const struct process *p);   /* a message at the save position, without looking at the inbox */
 size_t mailbox_length(const struct process *p); /* messages in the private queue */
 void mailbox_append(struct process *p, term msg); /* msg lies on p's heap (or is immediate, or a literal) */
 term mailbox_nth(const struct process *p, size_t i); /* for process_info(messages); i < length */

@@ -35,11 +35,6 @@ struct job;
 
 enum process_state {
     PROC_FREE, PROC_WAITING, PROC_RUNNABLE, PROC_RUNNING, PROC_HELD, PROC_EXITING,
-    PROC_STATE_MASK = 7,
-    /* flags above the run state */
-    PROC_SIGNALS_PENDING = 1 << 3,
-    PROC_SUSPENDED = 1 << 4,
-    PROC_GC_REQUESTED = 1 << 5,
 };
 
 enum process_priority { PRIO_MAX, PRIO_HIGH, PRIO_NORMAL, PRIO_LOW, PRIO_COUNT };
@@ -92,7 +87,6 @@ struct process {
     struct pdict *dict;             /* [own] process dictionary, values are roots; see pdict.h */
     term     group_leader;          /* [own] root (may be boxed when remote) */
     term     parent;                /* [own] pid or undefined */
-    term     registered;            /* [own] atom or NIL */
     term     initial[3];            /* [own] M, F as atoms and arity as a small */
     term     error_handler;         /* [own] atom, default error_handler */
     term     exit_reason;           /* [own] root */
@@ -101,15 +95,30 @@ struct process {
     struct job *job;                /* [own] blocking work this process waits for, or NULL */
 
     /* --- any thread --- */
-    _Atomic uint32_t state;         /* [any] */
+    _Atomic uint32_t state;         /* [any] enum process_state */
+    uint32_t timer_seq;             /* [own] number of the newest receive timer */
     struct inbox inbox;             /* [any] push; take: whoever owns the process */
+    _Atomic term registered;        /* [any] atom; NIL: none; TERM_NONE: too late, it is exiting */
     term     pid;                   /* [set] */
     struct process *rq_next;        /* [own] of the run queue it is on */
+};
+
+/* Rare things of a process; made when first needed. All [own]. */
+struct process_ext {
+    uint64_t max_heap_words;        /* 0: none */
+    bool     max_heap_kill, max_heap_log, max_heap_shared;
+    uint32_t suspends;              /* how many times it is suspended by others */
+    uint64_t await_key;             /* the request whose answer is awaited; 0: none */
+    term     reply;                 /* root: the answer, or TERM_NONE */
+    uint32_t save_calls;
+    void    *trace;                 /* of whoever traces it */
+    struct timer *timers;           /* timers that end with this process */
 };
 
 /* The process of a local pid, or NULL if it is gone. Valid until the caller's scheduler passes its
  * loop head (quiescent state); other threads must be inside epoch_enter/epoch_leave. */
 struct process *process_lookup(term pid);
+struct process_ext *process_ext_get(struct process *p);     /* owner; made if new */
 
 /* --- registers that the engine and built-ins share ---------------------------------------- */
 
@@ -125,6 +134,9 @@ struct sched {
     uint64_t ref_counter;           /* [own] next local reference */
     struct sched_priv *priv;        /* [own] run queues, timers, slabs: sched_priv.h */
 };
+
+/* The scheduler of the calling thread, or NULL on any other thread. */
+extern _Thread_local struct sched *sched_self;
 
 /* --- making and ending processes ----------------------------------------------------------- */
 

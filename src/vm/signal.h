@@ -33,12 +33,47 @@ struct sig {
 struct inbox {
     struct sig *_Atomic tail;   /* [any] last pushed */
     struct sig *head;           /* [own] next to take */
-    struct sig  stub;           /* kept in the list when it is empty */
+    struct sig *_Atomic stub;   /* [any] the `next` of a sig that stands for the empty list */
 };
+
+/* The node that is in the list when nothing else is: only its `next` exists. */
+#define inbox_stub(in) ((struct sig *)(void *)&(in)->stub)
 
 void inbox_init(struct inbox *in);
 void inbox_push(struct inbox *in, struct sig *sig);             /* any thread; takes sig */
 struct sig *inbox_take(struct inbox *in);                       /* owner; NULL: empty (or a push is unfinished) */
-bool inbox_is_empty(const struct inbox *in);                    /* owner */
+/* Nothing pushed, nothing half pushed. Any thread that holds the process or has just published
+ * WAITING; seq_cst, so it pairs with the exchange in inbox_push and the look at the state. */
+ALWAYS_INLINE bool inbox_is_empty(struct inbox *in)
+{
+    return atomic_load(&in->tail) == inbox_stub(in);
+}
+
+/* --- signals ------------------------------------------------------------------------------ */
+
+struct process;
+
+/* A signal of immediate operands only. */
+struct sig *sig_new(enum signal_kind kind, term from, term a, term b);
+/* A signal whose operand b (MESSAGE, ALIAS_MESSAGE: a) is a copy of t, in the same block. */
+struct sig *sig_new_copy(enum signal_kind kind, term from, term other, term t);
+void sig_free(struct sig *sig);         /* with its fragment, if it still has one */
+
+/* Hand sig to the process: takes it. Applies it at once when p waits with an empty inbox, else
+ * queues it and wakes p. Any thread inside an epoch. */
+void signal_send(struct process *p, struct sig *sig);
+/* The same for immediates, allocating nothing when it can be applied at once. */
+void signal_post(struct process *p, enum signal_kind kind, term from, term a, term b);
+
+/* What applying a signal means for the receiver. */
+enum signal_effect {
+    EFFECT_NONE,        /* nothing it would notice: it may go on waiting */
+    EFFECT_WAKE,        /* it should run: a message came, a timer fired, it was resumed */
+    EFFECT_EXIT,        /* it must exit: exit_reason is set */
+};
+/* Apply sig to p; takes sig. Owner of p. */
+enum signal_effect signal_apply(struct process *p, struct sig *sig);
+/* Answer sig in the name of a process that is gone; takes sig. Any thread inside an epoch. */
+void signal_bounce(term pid, struct sig *sig);
 
 #endif

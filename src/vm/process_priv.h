@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process_priv.h - making, holding and ending processes, for the files of vm/
+ */
+#ifndef VM_PROCESS_PRIV_H
+#define VM_PROCESS_PRIV_H
+
+#include "vm/mailbox.h"
+#include "vm/process.h"
+
+/* --- ownership ----------------------------------------------------------------------------- */
+
+/* Take a waiting process to deliver into it. True: the caller owns it until process_release_hold.
+ * acquire: we see what the last owner did. */
+ALWAYS_INLINE bool process_try_hold(struct process *p)
+{
+    uint32_t waiting = PROC_WAITING;
+
+    return atomic_load_explicit(&p->state, memory_order_relaxed) == PROC_WAITING &&
+           atomic_compare_exchange_strong_explicit(&p->state, &waiting, PROC_HELD,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+/* End the hold: make p runnable if wake, else let it wait on (unless something came meanwhile). */
+void process_release_hold(struct process *p, bool wake);
+
+/* --- process table -------------------------------------------------------------------------- */
+
+void process_table_init(uint32_t max);
+uint32_t process_table_max(void);
+uint32_t process_count(void);                   /* alive now; not exact while others run */
+/* Walk: *at starts as 0; NULL at the end. Inside an epoch. */
+struct process *process_table_next(uint32_t *at);
+
+void process_unpublish(struct process *p);      /* lookups find nothing from now on */
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+/* Go on with the exit of p (state EXITING), one slice of it. True: p is gone, do not touch it. */
+bool process_exit_step(struct process *p);
+/* Start it: p is owned by the caller and has an exit_reason. */
+void process_exit_begin(struct process *p);
+void process_set_exit(struct process *p, term reason);      /* reason on p's heap: not an error's */
+
+/* Free p, which never runs again, telling nobody: the node ends. */
+void process_discard(struct process *p);
+
+/* What the requests of SIG_REQUEST ask (sig.aux). */
+enum request_kind {
+    REQUEST_INFO,           /* process_info: b is a list of items or an item */
+    REQUEST_ALIVE,          /* is_process_alive */
+    REQUEST_COLLECT,        /* garbage_collect/2: b is major or minor */
+    REQUEST_SUSPEND,        /* suspend_process */
+    REQUEST_CHECK_CODE,     /* check_process_code: b is the module */
+};
+/* Answer a request for p: the answer, built in h. Owner of p. Filled by bif/ for INFO. */
+term process_answer(struct process *p, unsigned kind, term operand, struct heap *h);
+extern term (*process_info_answer)(struct process *p, term items, struct heap *h);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * registry.c - an array of pids indexed by atom
+ *
+ * Registering writes in two places, the array and process.registered; the process may exit in
+ * between. Whoever writes second looks again: registry_add takes the name back when the process
+ * has lost it, and registry_remove_process removes a name only if the array still holds its pid.
+ */
+#include "vm/registry.h"
+
+#include "base/alloc.h"
+#include "base/spin.h"
+
+#include <sys/mman.h>
+
+static _Atomic term *registry;          /* [any] by atom index; 0: free */
+static uint32_t registry_max;           /* [set] */
+
+static struct spin names_lock;
+static uint32_t *names;                 /* [lk names_lock] atoms ever registered, for registered/0 */
+static size_t names_len, names_cap;
+
+void registry_init(void)
+{
+    registry_max = atom_max();
+    if (registry_max < ATOM_WELL_KNOWN_COUNT)
+        registry_max = 1u << 20;
+    /* Untouched pages cost nothing, and few atoms are names. */
+    registry = mmap(NULL, registry_max * sizeof *registry, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ASSERT(registry != MAP_FAILED);
+}
+
+static _Atomic term *slot(term name)
+{
+    ASSERT(atom_index(name) < registry_max);
+    return &registry[atom_index(name)];
+}
+
+term registry_whereis(term name)
+{
+    /* acquire: pairs with the compare-and-swap of registry_add */
+    term pid = atomic_load_explicit(slot(name), memory_order_acquire);
+
+    return pid != 0 ? pid : TERM_NONE;
+}
+
+static void note_name(term name)
+{
+    spin_lock(&names_lock);
+    if (names_len == names_cap) {
+        names_cap = names_cap != 0 ? names_cap * 2 : 64;
+        names = mem_realloc(names, names_cap * sizeof *names);
+    }
+    names[names_len++] = atom_index(name);
+    spin_unlock(&names_lock);
+}
+
+static void forget_name(term name)
+{
+    spin_lock(&names_lock);
+    for (size_t i = 0; i < names_len; i++) {
+        if (names[i] == atom_index(name)) {
+            names[i] = names[--names_len];
+            break;
+        }
+    }
+    spin_unlock(&names_lock);
+}
+
+static bool claim(term name, term who)
+{
+    term free_slot = 0;
+
+    if (!atomic_compare_exchange_strong(slot(name), &free_slot, who))
+        return false;
+    note_name(name);
+    return true;
+}
+
+static bool release(term name, term who)
+{
+    if (!atomic_compare_exchange_strong(slot(name), &who, 0))
+        return false;
+    forget_name(name);
+    return true;
+}
+
+bool registry_add(term name, term pid)
+{
+    struct process *p = process_lookup(pid);
+    term none = TERM_NIL;
+
+    if (p == NULL || !atomic_compare_exchange_strong(&p->registered, &none, name))
+        return false;
+    if (!claim(name, pid)) {
+        none = name;
+        atomic_compare_exchange_strong(&p->registered, &none, TERM_NIL);
+        return false;
+    }
+    if (atomic_load(&p->registered) == name)
+        return true;
+    release(name, pid);             /* it exited meanwhile and could not have removed the name */
+    return false;
+}
+
+bool registry_add_port(term name, term port)
+{
+    return claim(name, port);
+}
+
+bool registry_remove(term name)
+{
+    term pid = registry_whereis(name), was = name;
+    struct process *p;
+
+    if (pid == TERM_NONE || !release(name, pid))
+        return false;
+    p = is_local_pid(pid) ? process_lookup(pid) : NULL;
+    if (p != NULL)
+        atomic_compare_exchange_strong(&p->registered, &was, TERM_NIL);
+    return true;
+}
+
+void registry_remove_process(struct process *p)
+{
+    term name = atomic_exchange(&p->registered, TERM_NONE);
+
+    if (is_atom(name))
+        release(name, p->pid);
+}
+
+term registry_names(struct heap *h)
+{
+    term list = TERM_NIL;
+    uint32_t *copy;
+    size_t n;
+
+    spin_lock(&names_lock);
+    n = names_len;
+    copy = mem_dup(names, n * sizeof *names);
+    spin_unlock(&names_lock);
+    for (size_t i = 0; i < n; i++)
+        list = heap_cons(h, atom_make(copy[i]), list);
+    mem_free(copy);
+    return list;
+}

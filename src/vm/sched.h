@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sched.h - the threads that run processes
+ *
+ * One scheduler thread per core, each with run queues of four priorities, a slot for the process
+ * made ready by the running one (run_next), a wheel of timers, and an epoch.
+ */
+#ifndef VM_SCHED_H
+#define VM_SCHED_H
+
+#include "vm/process.h"
+
+struct vm_options {
+    unsigned schedulers;        /* 0: one per CPU */
+    unsigned job_threads;       /* 0: 10 */
+    uint32_t reductions;        /* of a slice; 0: 4000 */
+    uint32_t processes_max;     /* 0: 1,048,576 */
+};
+
+/* Start the threads; after atom_table_init, literal_region_init, engine_init and all
+ * bif_register. Once. */
+void vm_start(const struct vm_options *opt);
+/* Stop the threads when each has reached its loop head, and wait for them. Not from a scheduler. */
+void vm_stop(void);
+
+unsigned sched_count(void);
+uint32_t sched_reductions(void);
+struct sched *sched_get(unsigned index);
+struct wheel *sched_wheel(unsigned index);
+
+/* Put p, RUNNABLE and on no queue, on a run queue. Any thread inside an epoch. */
+void sched_enqueue(struct process *p);
+/* The same for a new process: it goes behind those that are ready. */
+void sched_enqueue_new(struct process *p);
+/* Make scheduler index look at its timers and queues again. Any thread. */
+void sched_poke(unsigned index);
+
+/* --- stopping the world --------------------------------------------------------------------------
+ * Between world_stop and world_resume no scheduler is inside a process, other than the caller's
+ * own. May be called from a built-in (its scheduler counts as stopped) or from any other thread.
+ * Waits up to a slice of every scheduler. */
+void world_stop(void);
+void world_resume(void);
+
+/* --- counters, summed over schedulers; not exact while they run ------------------------------------ */
+
+struct sched_totals {
+    uint64_t reductions, switches, spawned, exited, stolen, run_queue, collections;
+    uint64_t reclaimed_words;
+};
+void sched_totals(struct sched_totals *ret);
+uint32_t sched_run_queue_length(unsigned index);
+
+/* A reference whose scheduler part is `index`: it says on which wheel its timer is. */
+term make_timer_ref(unsigned index);
+
+#endif
