@@ -17,8 +17,6 @@
 #define GROW_MIN_BYTES    256               /* OTP's least room of a grown binary */
 #define GROW_LARGE_BYTES  ((size_t)16 << 20) /* above this the spare room is a fifth, not as much again */
 #define VIEW_MIN_BYTES    16                /* parts of heap binaries up to here are copied */
-/* Blob bytes that a process may touch between two collections: OTP's first virtual heap. */
-#define VBIN_COLLECT_BYTES (46422 * sizeof(term))
 
 struct blob *blob_new(size_t cap_bytes)
 {
@@ -51,14 +49,6 @@ void blob_unref(struct blob *b)
     if (b->dtor != NULL)
         b->dtor(b);
     slab_free(b, sizeof *b + b->cap_bytes);
-}
-
-/* A blob came into reach of h, or grew: bytes that only a collection can release. */
-static void heap_charge_blob(struct heap *h, size_t bytes)
-{
-    h->vbin_bytes += bytes;
-    if (h->vbin_bytes > VBIN_COLLECT_BYTES)
-        h->collect_soon = true;
 }
 
 bool binary_bytes(term t, const uint8_t **ret_bytes, size_t *ret_len, uint8_t **scratch)
@@ -117,7 +107,7 @@ term bitstring_room(struct heap *h, uint64_t bits, uint8_t **ret_data)
     atomic_init(&b->top_bits, bits);
     b->data[bytes - 1] = 0;
     *ret_data = b->data;
-    heap_charge_blob(h, bytes);
+    heap_count_vbin(h, bytes);
     return view_make(h, b, 0, bits);
 }
 
@@ -129,7 +119,7 @@ term binary_room(struct heap *h, size_t bytes, uint8_t **ret_data)
 term binary_from_blob(struct heap *h, struct blob *b, uint64_t bit_offset, uint64_t bits)
 {
     ASSERT(bit_offset + bits <= b->cap_bytes * 8);
-    heap_charge_blob(h, b->cap_bytes);
+    heap_count_vbin(h, b->cap_bytes);
     return view_make(h, b, bit_offset, bits);
 }
 
@@ -207,7 +197,7 @@ term bitstring_grow(struct heap *h, term source, uint64_t bits, bool owned,
         b = bin_ref_blob(source);
         offset = box_ptr(source)[2];
         if (blob_claim(b, offset + from.bits, bits)) {
-            heap_charge_blob(h, bits / 8);
+            heap_count_vbin(h, bits / 8);
             *ret_base = b->data;
             *ret_position = offset + from.bits;
             if (owned && !is_literal(source)) {
@@ -236,7 +226,7 @@ term bitstring_writable(struct heap *h, size_t cap)
 {
     struct blob *b = blob_new(cap < GROW_MIN_BYTES ? GROW_MIN_BYTES : cap);
 
-    heap_charge_blob(h, b->cap_bytes);
+    heap_count_vbin(h, b->cap_bytes);
     return view_make(h, b, 0, 0);
 }
 
@@ -248,6 +238,6 @@ term magic_make(struct heap *h, struct blob *b)
     p[1] = (term)(uintptr_t)b;
     p[2] = (term)(uintptr_t)h->offheap;
     h->offheap = p;
-    heap_charge_blob(h, b->cap_bytes);
+    heap_count_vbin(h, b->cap_bytes);
     return box_term(p);
 }

@@ -15,6 +15,7 @@
 #include "heap/map.h"
 
 #include "base/alloc.h"
+#include "base/errors.h"
 #include "term/compare.h"
 
 #define LEVELS       15     /* levels that have bits of the hash */
@@ -945,4 +946,104 @@ void map_pairs(term map, term *out, bool sorted)
     }
     if (sorted)
         pairs_sort(out, n);
+}
+
+/* --- stepping -------------------------------------------------------------------------------- *
+ * A path is the place of the next pair: depth in bits 0..3, index among the words of the node there
+ * (pairs, then sub-nodes) in bits 4..8, and from bit 9 on the sub-node taken at each level above. It
+ * has room for PATH_DEPTH_MAX levels; a step that would end deeper goes on until it is out again,
+ * so it may give more than it was asked for, as a bucket does that it has begun.
+ */
+#define PATH_DEPTH_MAX 12
+
+struct walk {
+    term nodes[LEVELS + 1];
+    uint8_t subs[LEVELS + 1];   /* which sub-node of nodes[i] the walk is in */
+    unsigned depth, index;
+};
+
+static bool walk_open(struct walk *w, term map, uint64_t path)
+{
+    struct node n;
+
+    w->depth = path & 15;
+    w->index = path >> 4 & 31;
+    w->nodes[0] = map;
+    if (w->depth > PATH_DEPTH_MAX)
+        return false;
+    for (unsigned d = 0; d < w->depth; d++) {
+        n = node_open(w->nodes[d]);
+        w->subs[d] = path >> (9 + 4 * d) & 15;
+        if (w->subs[d] >= n.nsubs)
+            return false;
+        w->nodes[d + 1] = n.p[node_sub(&n, w->subs[d])];
+    }
+    n = node_open(w->nodes[w->depth]);
+    return w->index <= n.npairs + n.nsubs;
+}
+
+static int64_t walk_path(const struct walk *w)
+{
+    uint64_t path = w->depth | w->index << 4;
+
+    for (unsigned d = 0; d < w->depth; d++)
+        path |= (uint64_t)w->subs[d] << (9 + 4 * d);
+    return (int64_t)path;
+}
+
+/* Move from a node with no pairs left: down, along a bucket, or up. False: the walk is over. */
+static bool walk_turn(struct walk *w, const struct node *n)
+{
+    unsigned sub = w->index - n->npairs;
+
+    if (sub < n->nsubs) {
+        if (w->depth < LEVELS) {
+            w->subs[w->depth] = (uint8_t)sub;
+            w->depth++;
+        }
+        w->nodes[w->depth] = n->p[node_sub(n, sub)];
+        w->index = 0;
+        return true;
+    }
+    if (w->depth == 0)
+        return false;
+    w->depth--;
+    w->index = node_open(w->nodes[w->depth]).npairs + w->subs[w->depth] + 1;
+    return true;
+}
+
+int64_t map_step(term map, int64_t path, size_t max, term **ret_pairs, size_t *ret_n)
+{
+    struct walk w;
+    size_t n = 0;
+    bool more = true;
+    term *out;
+
+    if (is_flat(map)) {
+        *ret_n = path == MAP_PATH_START ? map_size(map) : 0;
+        *ret_pairs = MEM_NEW_ARRAY(term, 2 * *ret_n);
+        if (path == MAP_PATH_START)
+            map_pairs(map, *ret_pairs, true);
+        return MAP_PATH_END;
+    }
+    if (path < 0 || !walk_open(&w, map, (uint64_t)path))
+        return -ERR_ARGUMENT;
+    out = mem_alloc(2 * max * sizeof(term));
+    while (more) {
+        struct node node = node_open(w.nodes[w.depth]);
+
+        for (; w.index < node.npairs && n < max; w.index++, n++)
+            memcpy(out + 2 * n, node.p + node_pair(&node, w.index), 2 * sizeof(term));
+        if (w.index >= node.npairs) {
+            more = walk_turn(&w, &node);
+        } else if (w.depth <= PATH_DEPTH_MAX) {
+            break;
+        } else {
+            max += BUCKET_PAIRS;
+            out = mem_realloc(out, 2 * max * sizeof(term));
+        }
+    }
+    *ret_pairs = out;
+    *ret_n = n;
+    return more ? walk_path(&w) : MAP_PATH_END;
 }

@@ -31,6 +31,13 @@ term map_merge(struct heap *h, term a, term b);             /* b wins */
 struct map_iter { term stack[20][2]; int depth; term map; size_t index; };
 void map_iter_init(struct map_iter *it, term map);
 bool map_iter_next(struct map_iter *it, term *ret_key, term *ret_value);
+/* Walk in steps that may lie far apart: pairs from `path` on (MAP_PATH_START first), at least max of
+ * them unless the map ends before, into a new array that the caller frees with mem_free. Returns the
+ * path to go on with, which fits a small, or MAP_PATH_END; -ERR_ARGUMENT, without an array, for a
+ * path that this map cannot have given. Flat maps are walked whole and sorted by term_cmp_exact. */
+#define MAP_PATH_START 0
+#define MAP_PATH_END   INT64_MAX
+int64_t map_step(term map, int64_t path, size_t max, term **ret_pairs, size_t *ret_n);
 /* All pairs into out[0..2*size), sorted by term_cmp_exact of the keys when sorted. */
 void map_pairs(term map, term *out, bool sorted);
 
