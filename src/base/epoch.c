@@ -78,7 +78,7 @@ static void come_online(struct epoch_thread *t)
     atomic_store_explicit(&t->seen, atomic_load(&epoch_now), memory_order_relaxed);
     /* Pairs with the fence in oldest_seen: either that thread sees us online, or we see what it
      * made unreachable. */
-    atomic_thread_fence(memory_order_seq_cst);
+    fence_full();
 }
 
 /* The smallest `seen` of all online threads. */
@@ -87,7 +87,7 @@ static uint64_t oldest_seen(void)
     uint32_t n = atomic_load(&epoch_thread_count);
     uint64_t min = EPOCH_OFFLINE;
 
-    atomic_thread_fence(memory_order_seq_cst);
+    fence_full();
     for (uint32_t i = 0; i < n; i++) {
         struct epoch_thread *t = atomic_load_explicit(&epoch_threads[i], memory_order_acquire);
         /* acquire: pairs with the release in epoch_quiescent; its reads are over. A thread that

@@ -23,6 +23,18 @@ struct spin { _Atomic uint32_t held; };
 #define cpu_relax() ((void)0)
 #endif
 
+/* A full barrier between stores before and loads after. The thread sanitizer knows no fences. */
+ALWAYS_INLINE void fence_full(void)
+{
+#if defined(__SANITIZE_THREAD__)
+    static _Atomic uint32_t sink;
+
+    atomic_fetch_add(&sink, 1);
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
 /* acquire: pairs with the release in spin_unlock */
 ALWAYS_INLINE void spin_lock(struct spin *l)
 {

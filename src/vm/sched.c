@@ -205,7 +205,7 @@ static bool wake(struct sched_priv *priv)
 /* Work lies where others may take it: see that somebody does (S2). */
 static void wake_one(void)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    fence_full();
     if (LIKELY(atomic_load_explicit(&sleepers, memory_order_relaxed) == 0) ||
         atomic_load_explicit(&searchers, memory_order_relaxed) != 0)
         return;
@@ -217,7 +217,7 @@ static void wake_one(void)
 
 void sched_poke(unsigned index)
 {
-    atomic_thread_fence(memory_order_seq_cst);
+    fence_full();
     wake(scheds[index]->priv);
 }
 
@@ -558,7 +558,7 @@ static void sleep_until_woken(struct sched *s)
     world_leave();
     atomic_store(&priv->asleep, 1);
     atomic_fetch_add(&sleepers, 1);
-    atomic_thread_fence(memory_order_seq_cst);      /* S2 */
+    fence_full();      /* S2 */
     if (!any_work(s)) {
         next = wheel_next_ns(priv->wheel);
         now = next == INT64_MAX ? 0 : clock_monotonic_ns();
