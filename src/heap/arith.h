@@ -39,6 +39,10 @@ size_t integer_text_max(term t, int base);          /* enough bytes for integer_
 size_t integer_print(term t, int base, char *out);  /* upper case digits; returns the length */
 /* [+-]digits; TERM_NONE when malformed or above the size limit of integers. */
 term integer_parse(struct heap *h, const char *s, size_t len, int base);
+/* [+-]digits.digits[(e|E)[+-]digits], all of it and in range; false otherwise. */
+bool float_parse(const char *s, size_t len, double *ret);
+/* Length of the longest start of s that has this form, 0: none. */
+size_t float_text_span(const char *s, size_t len);
 /* Integers as bytes: sign and magnitude (ETF) and two's complement of any bit width. */
 size_t integer_bytes(term t);                       /* bytes of the magnitude */
 /* The low len bytes of the magnitude, zeros above it. */

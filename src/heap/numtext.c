@@ -7,6 +7,7 @@
 #include "heap/big_priv.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static const char digit_chars[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
@@ -121,4 +122,56 @@ term integer_parse(struct heap *h, const char *s, size_t len, int base)
         magnitude = magnitude * (unsigned)base + d;
     }
     return heap_int(h, negative ? -(int64_t)magnitude : (int64_t)magnitude);
+}
+
+/* --- floats ------------------------------------------------------------------------------- */
+
+static size_t digits_span(const char *s, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && s[n] >= '0' && s[n] <= '9')
+        n++;
+    return n;
+}
+
+size_t float_text_span(const char *s, size_t len)
+{
+    size_t at = len > 0 && (*s == '+' || *s == '-'), n, exponent;
+
+    n = digits_span(s + at, len - at);
+    if (n == 0 || at + n == len || s[at + n] != '.')
+        return 0;
+    at += n + 1;
+    n = digits_span(s + at, len - at);
+    if (n == 0)
+        return 0;
+    at += n;
+    exponent = at;
+    if (exponent < len && (s[exponent] == 'e' || s[exponent] == 'E')) {
+        exponent++;
+        exponent += exponent < len && (s[exponent] == '+' || s[exponent] == '-');
+        n = digits_span(s + exponent, len - exponent);
+        if (n > 0)
+            at = exponent + n;
+    }
+    return at;
+}
+
+bool float_parse(const char *s, size_t len, double *ret)
+{
+    char stack[128], *text = len < sizeof stack ? stack : mem_alloc(len + 1);
+    double d = INFINITY;
+
+    if (len > 0 && float_text_span(s, len) == len) {
+        memcpy(text, s, len);
+        text[len] = 0;
+        d = strtod(text, NULL);
+    }
+    if (text != stack)
+        mem_free(text);
+    if (!isfinite(d))
+        return false;
+    *ret = d;
+    return true;
 }
