@@ -3,6 +3,8 @@
  * bif.c - the one table of built-ins, made of the rows of all .tab files
  */
 #include "bif/bif.h"
+#include "bif/ets_priv.h"
+#include "vm/hooks.h"
 
 const struct bif bif_table[] = {
 #define BIF(module, function, arity, kind, fn) { #module, function, arity, BIF_##kind, fn },
@@ -17,4 +19,5 @@ const size_t bif_table_len = ARRAY_LEN(bif_table);
 void bif_init(void)
 {
     bif_register(bif_table, bif_table_len);
+    vm_exit_hook = ets_process_exit;
 }

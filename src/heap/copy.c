@@ -131,6 +131,21 @@ term term_copy(term t, term **at, term **offheap)
     return copy_into(t, at, offheap, false);
 }
 
+size_t term_size_whole(term t)
+{
+    return copy_size(t, true);
+}
+
+term term_copy_whole(term t, term **at, term **offheap)
+{
+    return copy_into(t, at, offheap, true);
+}
+
+void term_chain_release(term *offheap)
+{
+    offheap_release(offheap);
+}
+
 /* Count the blobs of the objects that the chain got in front of `until`. */
 static void count_new_blobs(struct heap *h, const term *until)
 {

@@ -117,6 +117,11 @@ size_t term_size(term t);
 /* Copy t into exactly term_size(t) words at *at, which moves; chains off-heap objects on
  * *offheap and counts their blobs. Literals are kept by reference. */
 term term_copy(term t, term **at, term **offheap);
+/* The same with literals copied as well, for copies that must outlive the code (rows of tables). */
+size_t term_size_whole(term t);
+term term_copy_whole(term t, term **at, term **offheap);
+/* Drop the references that a chain holds; the words of its objects may be freed after this. */
+void term_chain_release(term *offheap);
 /* Copy t into h. */
 term heap_copy(struct heap *h, term t);
 /* Copy t into a fragment of its own; NULL when t needs no room (ret_term is then t itself). */

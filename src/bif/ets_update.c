@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ets_update.c - update_counter and update_element
+ *
+ * All changes of one call are made on a scratch copy of the object's words and take effect
+ * together; when every word changed was and stays immediate they go straight into the row.
+ */
+#include "bif/ets_priv.h"
+#include "base/alloc.h"
+#include "heap/arith.h"
+
+struct change {
+    struct heap *heap;
+    uint32_t keypos;
+    bool     counters;
+    term     ops;           /* a proper list */
+    term     scratch;       /* tuple in memory of our own; TERM_NONE: not made */
+    term     results;       /* values of counters, last first */
+    bool     failed;
+    term     cause;         /* of the failure, or TERM_NONE */
+};
+
+static bool fail(struct change *c, term cause)
+{
+    c->failed = true;
+    c->cause = cause;
+    return false;
+}
+
+/* The object as a tuple outside any heap; its elements are those of the object. */
+static void scratch_make(struct change *c, term object)
+{
+    size_t words = TUPLE_WORDS(tuple_arity(object));
+
+    c->scratch = box_term((term *)mem_dup(box_ptr(object), words * sizeof(term)));
+}
+
+static void scratch_free(struct change *c)
+{
+    if (c->scratch != TERM_NONE)
+        mem_free(box_ptr(c->scratch));
+    c->scratch = TERM_NONE;
+}
+
+/* Index (from 0) of position pos in the scratch object. */
+static bool position(struct change *c, term pos, size_t *ret)
+{
+    if (!is_small(pos) || small_val(pos) < 1)
+        return fail(c, TERM_NONE);
+    if (small_val(pos) == c->keypos)
+        return fail(c, ATOM_keypos);
+    if (small_val(pos) > (int64_t)tuple_arity(c->scratch))
+        return fail(c, c->counters ? ATOM_position : TERM_NONE);
+    *ret = (size_t)small_val(pos) - 1;
+    return true;
+}
+
+/* Incr, {Pos, Incr} or {Pos, Incr, Threshold, SetValue}. */
+static bool counter_op(struct change *c, term op)
+{
+    term pos = small_make(c->keypos + 1), incr = op, value, error;
+    bool limited = is_tuple_n(op, 4);
+    size_t i;
+
+    if (is_tuple_n(op, 2) || limited) {
+        pos = tuple_elem(op, 0);
+        incr = tuple_elem(op, 1);
+    }
+    if (!is_integer(incr) ||
+        (limited && (!is_integer(tuple_elem(op, 2)) || !is_integer(tuple_elem(op, 3)))))
+        return fail(c, TERM_NONE);
+    if (!position(c, pos, &i))
+        return false;
+    if (!is_integer(tuple_elem(c->scratch, i)))
+        return fail(c, TERM_NONE);
+    value = arith_add(c->heap, tuple_elem(c->scratch, i), incr, &error);
+    if (value == TERM_NONE)
+        return fail(c, TERM_NONE);
+    if (limited && (number_cmp(incr, small_make(0)) >= 0
+                        ? number_cmp(value, tuple_elem(op, 2)) > 0
+                        : number_cmp(value, tuple_elem(op, 2)) < 0))
+        value = tuple_elem(op, 3);
+    tuple_elem(c->scratch, i) = value;
+    c->results = heap_cons(c->heap, value, c->results);
+    return true;
+}
+
+static bool element_op(struct change *c, term op)
+{
+    size_t i;
+
+    if (!is_tuple_n(op, 2))
+        return fail(c, TERM_NONE);
+    if (!position(c, tuple_elem(op, 0), &i))
+        return false;
+    tuple_elem(c->scratch, i) = tuple_elem(op, 1);
+    return true;
+}
+
+/* Run all operations on a scratch copy of object. */
+static bool ops_run(struct change *c, term object)
+{
+    scratch_make(c, object);
+    c->results = TERM_NIL;
+    for (term l = c->ops; is_cons(l); l = cdr(l))
+        if (!(c->counters ? counter_op(c, car(l)) : element_op(c, car(l))))
+            return false;
+    return true;
+}
+
+/* A counter of one small number: no scratch copy. False: do it the long way. */
+static bool quick_counter(struct change *c, term object)
+{
+    term op, value;
+    int64_t pos;
+
+    if (!c->counters || !is_cons(c->ops) || !is_nil(cdr(c->ops)))
+        return false;
+    op = car(c->ops);
+    if (!is_tuple_n(op, 2) || !both_small(tuple_elem(op, 0), tuple_elem(op, 1)))
+        return false;
+    pos = small_val(tuple_elem(op, 0));
+    if (pos < 1 || pos > (int64_t)tuple_arity(object) || pos == c->keypos ||
+        !is_small(tuple_elem(object, pos - 1)))
+        return false;
+    if (!fits_small(small_val(tuple_elem(object, pos - 1)) + small_val(tuple_elem(op, 1))))
+        return false;
+    value = small_make(small_val(tuple_elem(object, pos - 1)) + small_val(tuple_elem(op, 1)));
+    tuple_elem(object, pos - 1) = value;
+    c->results = heap_cons(c->heap, value, TERM_NIL);
+    return true;
+}
+
+static term change_object(term object, void *ctx)
+{
+    struct change *c = ctx;
+    size_t n = tuple_arity(object);
+    bool in_place = true;
+
+    if (quick_counter(c, object) || !ops_run(c, object))
+        return TERM_NONE;
+    for (size_t i = 0; i < n && in_place; i++)
+        in_place = tuple_elem(object, i) == tuple_elem(c->scratch, i) ||
+                   (!is_ptr(tuple_elem(object, i)) && !is_ptr(tuple_elem(c->scratch, i)));
+    if (!in_place)
+        return c->scratch;
+    for (size_t i = 0; i < n; i++)
+        tuple_elem(object, i) = tuple_elem(c->scratch, i);
+    return TERM_NONE;
+}
+
+/* The key is new: apply the operations to object with this key, and insert that. 1, 0: the key has
+ * appeared meanwhile, or a negative code; failures are in c. */
+static int insert_default(struct table *t, struct change *c, term key, term object)
+{
+    term cell[2], *at = cell;
+    int rc;
+
+    if (!ops_run(c, object))
+        return 1;
+    tuple_elem(c->scratch, t->keypos - 1) = key;
+    rc = table_insert_new_list(t, cons_make(&at, c->scratch, TERM_NIL));
+    scratch_free(c);
+    return rc;
+}
+
+/* 1: done or failed; 0: no such key; TABLE_GONE. */
+static int change_run(struct table *t, struct change *c, term key, term missing)
+{
+    int rc;
+
+    do {
+        rc = table_update(t, key, change_object, c);
+        scratch_free(c);
+        if (rc != 0 || missing == TERM_NONE)
+            break;
+        rc = insert_default(t, c, key, missing);
+        scratch_free(c);
+    } while (rc == 0);
+    return rc;
+}
+
+static term failure(struct process *p, const struct change *c)
+{
+    return c->cause == TERM_NONE ? bif_badarg(p) : bif_badarg_cause(p, c->cause);
+}
+
+static bool is_unique(const struct table *t)
+{
+    return t->type == TABLE_SET || t->type == TABLE_ORDERED_SET;
+}
+
+static term update_counter(struct process *p, const term *a, term missing)
+{
+    bool many = is_list(a[2]);
+    struct change c = { .heap = &p->heap, .counters = true, .scratch = TERM_NONE,
+                        .results = TERM_NIL, .cause = TERM_NONE };
+    term cell[2], *at = cell, results = TERM_NIL;
+    int rc;
+    ETS_TABLE(p, t, a[0], ETS_WRITE);
+
+    if (!is_unique(t))
+        return bif_badarg_cause(p, ATOM_table_type);
+    c.keypos = t->keypos;
+    c.ops = many ? a[2] : cons_make(&at, a[2], TERM_NIL);
+    if (list_length(c.ops) < 0 || (missing != TERM_NONE && !table_is_object(t, missing)))
+        return bif_badarg(p);
+    rc = change_run(t, &c, a[1], missing);
+    if (c.failed)
+        return failure(p, &c);
+    if (rc <= 0)
+        return bif_badarg_cause(p, rc == 0 ? ATOM_badkey : ATOM_id);
+    if (!many)
+        return car(c.results);
+    for (term l = c.results; is_cons(l); l = cdr(l))
+        results = heap_cons(&p->heap, car(l), results);
+    return results;
+}
+
+term bif_ets_update_counter_3(struct process *p, const term *a)
+{
+    return update_counter(p, a, TERM_NONE);
+}
+
+term bif_ets_update_counter_4(struct process *p, const term *a)
+{
+    return update_counter(p, a, a[3]);
+}
+
+static term update_element(struct process *p, const term *a, term missing)
+{
+    struct change c = { .heap = &p->heap, .scratch = TERM_NONE, .results = TERM_NIL,
+                        .cause = TERM_NONE };
+    term cell[2], *at = cell;
+    int rc;
+    ETS_TABLE(p, t, a[0], ETS_WRITE);
+
+    if (!is_unique(t))
+        return bif_badarg(p);
+    c.keypos = t->keypos;
+    c.ops = is_tuple(a[2]) ? cons_make(&at, a[2], TERM_NIL) : a[2];
+    if (list_length(c.ops) < 0 || (missing != TERM_NONE && !table_is_object(t, missing)))
+        return bif_badarg(p);
+    rc = change_run(t, &c, a[1], missing);
+    if (c.failed)
+        return failure(p, &c);
+    return rc < 0 ? bif_badarg_cause(p, ATOM_id) : rc > 0 ? ATOM_true : ATOM_false;
+}
+
+term bif_ets_update_element_3(struct process *p, const term *a)
+{
+    return update_element(p, a, TERM_NONE);
+}
+
+term bif_ets_update_element_4(struct process *p, const term *a)
+{
+    return update_element(p, a, a[3]);
+}

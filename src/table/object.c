@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * object.c - what one can do with the objects of a table, whatever its type
+ */
+#include "table/table.h"
+#include "base/alloc.h"
+#include "term/atom.h"
+#include "term/compare.h"
+
+#define is_ordered(t) ((t)->type == TABLE_ORDERED_SET)
+#define is_gone(t)    atomic_load_explicit(&(t)->deleted, memory_order_relaxed)
+
+/* --- locking: the stripe of a key, or the whole tree --------------------------------------------- */
+
+static bool key_lock(struct table *t, term key, uint32_t *ret_hash)
+{
+    if (is_ordered(t)) {
+        spin_lock(&t->ordered.lock);
+    } else {
+        *ret_hash = set_hash(key);
+        spin_lock(&set_stripe(&t->set, *ret_hash)->lock);
+    }
+    return !is_gone(t);
+}
+
+static void key_unlock(struct table *t, uint32_t hash)
+{
+    if (is_ordered(t))
+        spin_unlock(&t->ordered.lock);
+    else
+        spin_unlock(&set_stripe(&t->set, hash)->lock);
+}
+
+static bool all_lock(struct table *t)
+{
+    if (is_ordered(t))
+        spin_lock(&t->ordered.lock);
+    else
+        set_lock_all(&t->set);
+    return !is_gone(t);
+}
+
+static void all_unlock(struct table *t)
+{
+    if (is_ordered(t))
+        spin_unlock(&t->ordered.lock);
+    else
+        set_unlock_all(&t->set);
+}
+
+static struct row *key_find(struct table *t, term key, uint32_t hash)
+{
+    struct row **link;
+
+    if (is_ordered(t))
+        return ordered_find(&t->ordered, key);
+    link = set_find(&t->set, key, hash, false);
+    return link == NULL ? NULL : *link;
+}
+
+/* Copies of the objects of key from r on, oldest first (the newest is met first). */
+static term objects_copy(struct table *t, struct heap *h, struct row *r, term key, uint32_t hash)
+{
+    term list = TERM_NIL;
+
+    if (t->type == TABLE_SET || is_ordered(t))
+        return heap_cons(h, row_copy(r, h), TERM_NIL);
+    for (; r != NULL && set_same_key(&t->set, r, key, hash); r = r->next)
+        if (!r->ghost)
+            list = heap_cons(h, row_copy(r, h), list);
+    return list;
+}
+
+/* --- sizes ------------------------------------------------------------------------------------------- */
+
+int64_t table_size(struct table *t)
+{
+    return is_ordered(t) ? t->ordered.count : set_count(&t->set);
+}
+
+int64_t table_memory_words(struct table *t)
+{
+    int64_t words = sizeof(struct table) / sizeof(term);
+
+    return words + (is_ordered(t) ? t->ordered.words + 2 * t->ordered.count : set_words(&t->set));
+}
+
+bool table_is_object(const struct table *t, term object)
+{
+    return is_tuple(object) && tuple_arity(object) >= t->keypos;
+}
+
+#define object_key(t, object) tuple_elem(object, (t)->keypos - 1)
+
+/* --- inserting ------------------------------------------------------------------------------------- */
+
+static void insert_locked(struct table *t, term object, uint32_t hash)
+{
+    struct row *old;
+
+    if (!is_ordered(t)) {
+        set_insert_locked(&t->set, object, hash);
+        return;
+    }
+    old = ordered_find(&t->ordered, object_key(t, object));
+    /* the words of the old key stay where they are: only an identical key may be written over */
+    if (old == NULL || !term_eq(row_key(old, t->keypos), object_key(t, object)) ||
+        is_ptr(object_key(t, object)) || !row_refill(old, object))
+        ordered_insert(&t->ordered, row_new(object));
+}
+
+int table_insert(struct table *t, term object)
+{
+    uint32_t hash = 0;
+    bool here = key_lock(t, object_key(t, object), &hash);
+
+    if (here)
+        insert_locked(t, object, hash);
+    key_unlock(t, hash);
+    if (here && !is_ordered(t))
+        set_grow(&t->set);
+    return here ? 0 : TABLE_GONE;
+}
+
+static void insert_all_locked(struct table *t, term list)
+{
+    for (; is_cons(list); list = cdr(list)) {
+        term object = car(list);
+
+        insert_locked(t, object, is_ordered(t) ? 0 : set_hash(object_key(t, object)));
+    }
+}
+
+static void grow_after(struct table *t, term list)
+{
+    if (!is_ordered(t))
+        for (; is_cons(list); list = cdr(list))
+            set_grow(&t->set);
+}
+
+int table_insert_list(struct table *t, term list)
+{
+    bool here = all_lock(t);
+
+    if (here)
+        insert_all_locked(t, list);
+    all_unlock(t);
+    if (here)
+        grow_after(t, list);
+    return here ? 0 : TABLE_GONE;
+}
+
+int table_insert_new_list(struct table *t, term list)
+{
+    bool here = all_lock(t), found = false;
+
+    for (term l = list; here && !found && is_cons(l); l = cdr(l)) {
+        term key = object_key(t, car(l));
+
+        found = key_find(t, key, is_ordered(t) ? 0 : set_hash(key)) != NULL;
+    }
+    if (here && !found)
+        insert_all_locked(t, list);
+    all_unlock(t);
+    if (here && !found)
+        grow_after(t, list);
+    return here ? !found : TABLE_GONE;
+}
+
+/* --- looking up -------------------------------------------------------------------------------------- */
+
+int table_member(struct table *t, term key)
+{
+    uint32_t hash = 0;
+    bool here = key_lock(t, key, &hash);
+    bool found = here && key_find(t, key, hash) != NULL;
+
+    key_unlock(t, hash);
+    return here ? found : TABLE_GONE;
+}
+
+term table_lookup(struct table *t, struct heap *h, term key)
+{
+    uint32_t hash = 0;
+    term result = TERM_NONE;
+
+    if (key_lock(t, key, &hash)) {
+        struct row *r = key_find(t, key, hash);
+
+        result = r == NULL ? TERM_NIL : objects_copy(t, h, r, key, hash);
+    }
+    key_unlock(t, hash);
+    return result;
+}
+
+/* Element pos of every object of key; TERM_NONE: one of them is too small. */
+static term elements_copy(struct table *t, struct heap *h, struct row *r, term key, uint32_t hash,
+                          uint64_t pos)
+{
+    term list = TERM_NIL;
+
+    if (t->type == TABLE_SET || is_ordered(t))
+        return pos > tuple_arity(row_object(r)) ? TERM_NONE
+                                                : heap_copy(h, tuple_elem(row_object(r), pos - 1));
+    for (; r != NULL && set_same_key(&t->set, r, key, hash); r = r->next) {
+        if (r->ghost)
+            continue;
+        if (pos > tuple_arity(row_object(r)))
+            return TERM_NONE;
+        list = heap_cons(h, heap_copy(h, tuple_elem(row_object(r), pos - 1)), list);
+    }
+    return list;
+}
+
+term table_lookup_element(struct table *t, struct heap *h, term key, uint64_t pos,
+                          bool *ret_found)
+{
+    uint32_t hash = 0;
+    term result = TERM_NONE;
+
+    *ret_found = false;
+    if (key_lock(t, key, &hash)) {
+        struct row *r = key_find(t, key, hash);
+
+        *ret_found = r != NULL;
+        if (r != NULL)
+            result = elements_copy(t, h, r, key, hash, pos);
+    }
+    key_unlock(t, hash);
+    return result;
+}
+
+/* --- removing ---------------------------------------------------------------------------------------- */
+
+static void remove_locked(struct table *t, term key, uint32_t hash)
+{
+    struct row *r;
+    struct row **link;
+
+    if (is_ordered(t)) {
+        r = ordered_remove(&t->ordered, key);
+        if (r != NULL)
+            row_free(r);
+        return;
+    }
+    while ((link = set_find(&t->set, key, hash, false)) != NULL)
+        set_remove_locked(&t->set, link);
+}
+
+int table_delete_key(struct table *t, term key)
+{
+    uint32_t hash = 0;
+    bool here = key_lock(t, key, &hash);
+
+    if (here)
+        remove_locked(t, key, hash);
+    key_unlock(t, hash);
+    return here ? 0 : TABLE_GONE;
+}
+
+term table_take(struct table *t, struct heap *h, term key)
+{
+    uint32_t hash = 0;
+    term result = TERM_NONE;
+
+    if (key_lock(t, key, &hash)) {
+        struct row *r = key_find(t, key, hash);
+
+        result = r == NULL ? TERM_NIL : objects_copy(t, h, r, key, hash);
+        if (r != NULL)
+            remove_locked(t, key, hash);
+    }
+    key_unlock(t, hash);
+    return result;
+}
+
+/* All rows that are =:= object, under the stripe. */
+static void set_delete_object(struct table *t, term object, term key, uint32_t hash)
+{
+    struct row **link = set_find(&t->set, key, hash, true);
+
+    while (link != NULL && *link != NULL && set_same_key(&t->set, *link, key, hash)) {
+        struct row *r = *link;
+
+        if (!r->ghost && term_eq(row_object(r), object))
+            set_remove_locked(&t->set, link);
+        if (*link == r)
+            link = &r->next;
+    }
+}
+
+int table_delete_object(struct table *t, term object)
+{
+    term key;
+    uint32_t hash = 0;
+    bool here;
+
+    if (!table_is_object(t, object))
+        return 0;
+    key = object_key(t, object);
+    here = key_lock(t, key, &hash);
+    if (here && is_ordered(t)) {
+        struct row *r = ordered_find(&t->ordered, key);
+
+        if (r != NULL && term_eq(row_object(r), object))
+            row_free(ordered_remove(&t->ordered, key));
+    } else if (here) {
+        set_delete_object(t, object, key, hash);
+    }
+    key_unlock(t, hash);
+    return here ? 0 : TABLE_GONE;
+}
+
+int64_t table_clear(struct table *t)
+{
+    int64_t n = TABLE_GONE;
+
+    if (all_lock(t)) {
+        n = table_size(t);
+        if (is_ordered(t))
+            ordered_clear(&t->ordered);
+        else
+            set_clear(&t->set);
+    }
+    all_unlock(t);
+    return n;
+}
+
+int table_update(struct table *t, term key, table_change *fn, void *ctx)
+{
+    uint32_t hash = 0;
+    bool here = key_lock(t, key, &hash);
+    struct row *r = here ? key_find(t, key, hash) : NULL;
+
+    if (r != NULL) {
+        term object = fn(row_object(r), ctx);
+
+        /* parts of the new object may lie in the old row: it is copied before the row goes */
+        if (object != TERM_NONE && is_ordered(t))
+            ordered_replace(&t->ordered, row_new(object));
+        else if (object != TERM_NONE)
+            set_replace_locked(&t->set, set_find(&t->set, key, hash, false), row_new(object));
+    }
+    key_unlock(t, hash);
+    return here ? r != NULL : TABLE_GONE;
+}
+
+/* --- walking by key ------------------------------------------------------------------------------------ */
+
+/* What first, next and so on give for the row found (under its lock). */
+static term found_key(struct table *t, struct heap *h, struct row *r, uint32_t hash, bool whole)
+{
+    term key;
+
+    if (r == NULL)
+        return TERM_NIL;
+    key = heap_copy(h, row_key(r, t->keypos));
+    return whole ? heap_tuple2(h, key, objects_copy(t, h, r, row_key(r, t->keypos), hash))
+                 : heap_tuple(h, 1, &key);
+}
+
+static struct row *skip_ghosts(struct row *r)
+{
+    while (r != NULL && r->ghost)
+        r = r->next;
+    return r;
+}
+
+/* The first row of the buckets from index on. */
+static term set_first_from(struct table *t, struct heap *h, uint64_t index, bool whole)
+{
+    for (;; index++) {
+        struct spin *lock = &set_stripe(&t->set, (uint32_t)index)->lock;
+        struct row **bucket, *r;
+        term result;
+
+        spin_lock(lock);
+        bucket = is_gone(t) ? NULL : set_bucket(&t->set, index);
+        if (bucket == NULL) {
+            spin_unlock(lock);
+            return TERM_NIL;
+        }
+        r = skip_ghosts(*bucket);
+        if (r != NULL) {
+            result = found_key(t, h, r, r->hash, whole);
+            spin_unlock(lock);
+            return result;
+        }
+        spin_unlock(lock);
+    }
+}
+
+static term set_next(struct table *t, struct heap *h, term key, bool whole)
+{
+    uint32_t hash = 0;
+    uint64_t index;
+    struct row **link, *r;
+    term result;
+
+    if (!key_lock(t, key, &hash) || (link = set_find(&t->set, key, hash, true)) == NULL) {
+        key_unlock(t, hash);
+        return TERM_NONE;
+    }
+    index = set_index(&t->set, hash);
+    for (r = *link; r != NULL && (r->ghost || set_same_key(&t->set, r, key, hash)); r = r->next) {
+    }
+    result = r == NULL ? TERM_NIL : found_key(t, h, r, r->hash, whole);
+    key_unlock(t, hash);
+    return r == NULL ? set_first_from(t, h, index + 1, whole) : result;
+}
+
+enum where { FIRST, LAST, NEXT, PREV };
+
+static term ordered_at(struct table *t, struct heap *h, enum where where, term key, bool whole)
+{
+    struct ordered *o = &t->ordered;
+    struct place at;
+    term result = TERM_NIL;
+
+    spin_lock(&o->lock);
+    if (!is_gone(t)) {
+        at = where == FIRST ? ordered_first(o) : where == LAST ? ordered_last(o) :
+             where == NEXT ? ordered_after(o, key, false) : ordered_before(o, key, false);
+        result = found_key(t, h, place_row(at), 0, whole);
+    }
+    spin_unlock(&o->lock);
+    return result;
+}
+
+term table_first(struct table *t, struct heap *h, bool whole)
+{
+    return is_ordered(t) ? ordered_at(t, h, FIRST, TERM_NIL, whole)
+                         : set_first_from(t, h, 0, whole);
+}
+
+term table_last(struct table *t, struct heap *h, bool whole)
+{
+    return is_ordered(t) ? ordered_at(t, h, LAST, TERM_NIL, whole)
+                         : set_first_from(t, h, 0, whole);
+}
+
+term table_next(struct table *t, struct heap *h, term key, bool whole)
+{
+    return is_ordered(t) ? ordered_at(t, h, NEXT, key, whole) : set_next(t, h, key, whole);
+}
+
+term table_prev(struct table *t, struct heap *h, term key, bool whole)
+{
+    return is_ordered(t) ? ordered_at(t, h, PREV, key, whole) : set_next(t, h, key, whole);
+}
+
+static term ordered_slot(struct table *t, struct heap *h, uint64_t n, bool *ret_end)
+{
+    struct ordered *o = &t->ordered;
+    term result = TERM_NONE;
+    struct leaf *leaf;
+
+    spin_lock(&o->lock);
+    *ret_end = (int64_t)n == o->count;
+    if ((int64_t)n < o->count) {
+        for (leaf = o->first; n >= leaf->n; leaf = leaf->next)
+            n -= leaf->n;
+        result = heap_cons(h, row_copy(leaf->rows[n], h), TERM_NIL);
+    }
+    spin_unlock(&o->lock);
+    return result;
+}
+
+term table_slot(struct table *t, struct heap *h, uint64_t n, bool *ret_end)
+{
+    struct spin *lock;
+    struct row **bucket;
+    term list = TERM_NONE;
+
+    if (is_ordered(t))
+        return ordered_slot(t, h, n, ret_end);
+    lock = &set_stripe(&t->set, (uint32_t)n)->lock;
+    spin_lock(lock);
+    *ret_end = n == atomic_load(&t->set.buckets);
+    bucket = is_gone(t) ? NULL : set_bucket(&t->set, n);
+    if (bucket != NULL) {
+        list = TERM_NIL;
+        for (struct row *r = *bucket; r != NULL; r = r->next)
+            if (!r->ghost)
+                list = heap_cons(h, row_copy(r, h), list);
+    }
+    spin_unlock(lock);
+    return list;
+}
+
+/* --- many objects ------------------------------------------------------------------------------------------ */
+
+void select_init(struct select *s, struct match_run *run, enum select_what what)
+{
+    *s = (struct select){ .run = run, .what = what, .last_key = TERM_NONE, .list = TERM_NIL };
+}
+
+/* The values are collected in front of each other and put in order at the end. */
+static void list_turn(struct select *s)
+{
+    term in_order = TERM_NIL, l = s->list;
+
+    while (is_cons(l)) {
+        term next = cdr(l);
+
+        cdr(l) = in_order;
+        in_order = l;
+        l = next;
+    }
+    s->list = in_order;
+}
+
+enum verdict { KEEP, REMOVE, REPLACE };
+
+static enum verdict visit(struct select *s, const struct row *r, term *ret_with)
+{
+    term value = match_object(s->run, row_object(r));
+
+    s->visited++;
+    if (value == TERM_NONE)
+        return KEEP;
+    switch (s->what) {
+    case SELECT_VALUES:
+        s->list = heap_cons(s->run->heap, value, s->list);
+        s->count++;
+        return KEEP;
+    case SELECT_REPLACE:
+        s->count++;
+        *ret_with = value;
+        return REPLACE;
+    default:
+        if (value != ATOM_true)
+            return KEEP;
+        s->count++;
+        return s->what == SELECT_DELETE ? REMOVE : KEEP;
+    }
+}
+
+static void set_visit(struct table *t, struct select *s, struct row **link)
+{
+    struct row *r = *link;
+    term with = TERM_NONE;
+
+    switch (visit(s, r, &with)) {
+    case REMOVE:
+        set_remove_locked(&t->set, link);
+        break;
+    case REPLACE:
+        /* what the body made may be no object any more: then nothing changes */
+        if (table_is_object(t, with))
+            set_replace_locked(&t->set, link, row_new(with));
+        break;
+    default:
+        break;
+    }
+}
+
+/* The rows of one bucket, or of one key in it, under the stripe. The oldest row of a key comes last
+ * in its bucket: bags are read backwards. */
+static void bucket_select(struct table *t, struct select *s, struct row **bucket, term key,
+                          uint32_t hash)
+{
+    struct row **few[16], ***links = few;
+    size_t n = 0, cap = ARRAY_LEN(few);
+
+    for (struct row **link = bucket; *link != NULL; link = &(*link)->next) {
+        if ((*link)->ghost || (key != TERM_NONE && !set_same_key(&t->set, *link, key, hash)))
+            continue;
+        if (n == cap) {
+            struct row ***more = mem_array(2 * cap, sizeof *more);
+
+            memcpy(more, links, n * sizeof *more);
+            if (links != few)
+                mem_free(links);
+            links = more;
+            cap *= 2;
+        }
+        links[n++] = link;
+    }
+    /* backwards also keeps the earlier links good when a row is taken out */
+    while (n > 0)
+        set_visit(t, s, links[--n]);
+    if (links != few)
+        mem_free(links);
+}
+
+#define KEYS_MAX 16
+
+/* The keys that alone can match; 0: there may be others. */
+static size_t exact_keys(struct table *t, struct select *s, term *keys)
+{
+    size_t n = match_clauses(s->run->ms), kept = 0;
+
+    if (n > KEYS_MAX)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        term key;
+        size_t k = 0;
+
+        if (match_key_of(s->run->ms, i, t->keypos, &key) != MATCH_KEY_EXACT)
+            return 0;
+        while (k < kept && !(is_ordered(t) ? term_equal(keys[k], key) : term_eq(keys[k], key)))
+            k++;
+        if (k == kept)
+            keys[kept++] = key;
+    }
+    return kept;
+}
+
+static int set_select(struct table *t, struct select *s)
+{
+    term keys[KEYS_MAX];
+    size_t nkeys = exact_keys(t, s, keys);
+
+    for (size_t i = 0; i < nkeys; i++) {
+        uint32_t hash = 0;
+        struct row **first;
+
+        if (key_lock(t, keys[i], &hash) &&
+            (first = set_find(&t->set, keys[i], hash, true)) != NULL)
+            bucket_select(t, s, first, keys[i], hash);
+        key_unlock(t, hash);
+    }
+    s->done = nkeys > 0;
+    while (!s->done) {
+        struct spin *lock = &set_stripe(&t->set, (uint32_t)s->bucket)->lock;
+        struct row **bucket;
+
+        spin_lock(lock);
+        bucket = is_gone(t) ? NULL : set_bucket(&t->set, s->bucket++);
+        s->done = bucket == NULL;
+        if (!s->done)
+            bucket_select(t, s, bucket, TERM_NONE, 0);
+        spin_unlock(lock);
+        if (s->limit != 0 && s->count >= s->limit)
+            break;
+    }
+    list_turn(s);
+    return is_gone(t) ? TABLE_GONE : 0;
+}
+
+static int part_range_cmp(term key, const void *range)
+{
+    return match_key_cmp(key, *(const term *)range);
+}
+
+/* Where an ordered select starts. */
+static struct place ordered_start(struct ordered *o, const struct select *s, bool ranged,
+                                  const term *range)
+{
+    if (s->last_key != TERM_NONE)
+        return s->reverse ? ordered_before(o, s->last_key, false)
+                          : ordered_after(o, s->last_key, false);
+    if (ranged)
+        return s->reverse ? ordered_range_end(o, part_range_cmp, range)
+                          : ordered_range_start(o, part_range_cmp, range);
+    return s->reverse ? ordered_last(o) : ordered_first(o);
+}
+
+/* Rows are taken out or replaced by key after the step, since that moves places. */
+static struct place ordered_visit(struct table *t, struct select *s, struct place at)
+{
+    struct ordered *o = &t->ordered;
+    struct row *r = place_row(at);
+    term with = TERM_NONE, key;
+
+    switch (visit(s, r, &with)) {
+    case REMOVE:
+        key = row_key(r, o->keypos);
+        ordered_remove(o, key);
+        at = s->reverse ? ordered_before(o, key, false) : ordered_after(o, key, false);
+        row_free(r);
+        return at;
+    case REPLACE:
+        if (table_is_object(t, with))
+            ordered_replace(o, row_new(with));
+        break;
+    default:
+        break;
+    }
+    return s->reverse ? place_prev(at) : place_next(at);
+}
+
+static int ordered_select(struct table *t, struct select *s)
+{
+    struct ordered *o = &t->ordered;
+    term range = TERM_NONE;
+    bool ranged = match_clauses(s->run->ms) == 1 &&
+                  match_key_of(s->run->ms, 0, t->keypos, &range) != MATCH_KEY_ANY;
+    struct row *r;
+    bool gone;
+
+    spin_lock(&o->lock);
+    gone = is_gone(t);
+    s->done = true;
+    if (!gone) {
+        struct place at = ordered_start(o, s, ranged, &range);
+
+        while ((r = place_row(at)) != NULL) {
+            if (ranged && match_key_cmp(row_key(r, o->keypos), range) != 0)
+                break;
+            if (s->limit != 0 && s->count >= s->limit) {
+                s->done = false;
+                break;
+            }
+            if (s->limit != 0)
+                s->last_key = row_key(r, o->keypos);
+            at = ordered_visit(t, s, at);
+        }
+        if (s->last_key != TERM_NONE)
+            s->last_key = heap_copy(s->run->heap, s->last_key);
+    }
+    spin_unlock(&o->lock);
+    list_turn(s);
+    return gone ? TABLE_GONE : 0;
+}
+
+int table_select(struct table *t, struct select *s)
+{
+    return is_ordered(t) ? ordered_select(t, s) : set_select(t, s);
+}

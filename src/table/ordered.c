@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ordered.c - a B+ tree of rows
+ *
+ *   O1  keys[i] of an inner node (i > 0) is a copy of its own, <= every key below child i and
+ *       greater than every key below child i - 1; keys[0] is not used.
+ *   O2  No leaf is empty but the root of an empty tree; leaves are linked in order.
+ *
+ * Deleting merges a leaf with a neighbour only when it gets empty: trees that shrink and grow
+ * keep their shape, and one that only shrinks loses its leaves one by one.
+ */
+#include "table/ordered.h"
+#include "base/slab.h"
+#include "term/compare.h"
+
+#define HEIGHT_MAX 16
+
+struct separator { term *offheap; uint32_t words; term data[]; };
+
+struct inner {
+    uint32_t n;             /* children */
+    term keys[INNER_CHILDREN];
+    struct separator *own[INNER_CHILDREN];  /* words of keys[i], NULL: immediate */
+    void *child[INNER_CHILDREN];
+};
+
+struct path { struct inner *node[HEIGHT_MAX]; uint32_t at[HEIGHT_MAX]; };
+
+ALWAYS_INLINE int key_cmp(term a, term b)
+{
+    if (LIKELY(both_small(a, b)))
+        return (int64_t)a < (int64_t)b ? -1 : a != b;
+    return a == b ? 0 : term_cmp(a, b);
+}
+
+/* --- separators ------------------------------------------------------------------------------- */
+
+static term separator_new(term key, struct separator **ret_own)
+{
+    size_t words = term_size_whole(key);
+    struct separator *s;
+    term *at;
+
+    *ret_own = NULL;
+    if (words == 0)
+        return key;
+    s = slab_alloc(sizeof *s + words * sizeof(term));
+    s->offheap = NULL;
+    s->words = (uint32_t)words;
+    at = s->data;
+    *ret_own = s;
+    return term_copy_whole(key, &at, &s->offheap);
+}
+
+static void separator_free(struct separator *s)
+{
+    if (s == NULL)
+        return;
+    if (s->offheap != NULL)
+        term_chain_release(s->offheap);
+    slab_free(s, sizeof *s + s->words * sizeof(term));
+}
+
+/* --- finding ------------------------------------------------------------------------------------ */
+
+/* How many of keys[0..n) are < key. */
+static uint32_t keys_below(const term *keys, uint32_t n, term key)
+{
+    uint32_t lo = 0, hi = n;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (key_cmp(keys[mid], key) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* The child below which key belongs. */
+static uint32_t child_of(const struct inner *node, term key)
+{
+    uint32_t lo = 1, hi = node->n;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (key_cmp(node->keys[mid], key) <= 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo - 1;
+}
+
+static struct leaf *leaf_find(struct ordered *o, term key, struct path *path)
+{
+    void *node = o->root;
+
+    for (unsigned h = o->height; h > 0; h--) {
+        struct inner *in = node;
+        uint32_t i = child_of(in, key);
+
+        if (path != NULL) {
+            path->node[h - 1] = in;
+            path->at[h - 1] = i;
+        }
+        node = in->child[i];
+    }
+    return node;
+}
+
+struct row *ordered_find(struct ordered *o, term key)
+{
+    struct leaf *leaf = leaf_find(o, key, NULL);
+    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+
+    return i < leaf->n && key_cmp(leaf->keys[i], key) == 0 ? leaf->rows[i] : NULL;
+}
+
+/* --- inserting ------------------------------------------------------------------------------------ */
+
+static struct leaf *leaf_new(void)
+{
+    struct leaf *leaf = slab_alloc(sizeof *leaf);
+
+    leaf->n = 0;
+    leaf->prev = leaf->next = NULL;
+    return leaf;
+}
+
+static void leaf_put(struct leaf *leaf, uint32_t i, term key, struct row *r)
+{
+    memmove(&leaf->keys[i + 1], &leaf->keys[i], (leaf->n - i) * sizeof(term));
+    memmove(&leaf->rows[i + 1], &leaf->rows[i], (leaf->n - i) * sizeof leaf->rows[0]);
+    leaf->keys[i] = key;
+    leaf->rows[i] = r;
+    leaf->n++;
+}
+
+static void inner_put(struct inner *in, uint32_t i, term key, struct separator *own, void *child)
+{
+    uint32_t move = in->n - i;
+
+    memmove(&in->keys[i + 1], &in->keys[i], move * sizeof(term));
+    memmove(&in->own[i + 1], &in->own[i], move * sizeof in->own[0]);
+    memmove(&in->child[i + 1], &in->child[i], move * sizeof in->child[0]);
+    in->keys[i] = key;
+    in->own[i] = own;
+    in->child[i] = child;
+    in->n++;
+}
+
+/* Move the children from `keep` on to a new node; the key that parts them is handed up. */
+static struct inner *inner_split(struct inner *in, uint32_t keep, term *ret_key,
+                                 struct separator **ret_own)
+{
+    struct inner *right = slab_alloc(sizeof *right);
+
+    right->n = in->n - keep;
+    memcpy(right->keys, &in->keys[keep], right->n * sizeof(term));
+    memcpy(right->own, &in->own[keep], right->n * sizeof in->own[0]);
+    memcpy(right->child, &in->child[keep], right->n * sizeof in->child[0]);
+    in->n = keep;
+    *ret_key = right->keys[0];
+    *ret_own = right->own[0];
+    right->keys[0] = TERM_NIL;
+    right->own[0] = NULL;
+    return right;
+}
+
+static void root_grow(struct ordered *o, term key, struct separator *own, void *right)
+{
+    struct inner *root = slab_alloc(sizeof *root);
+
+    ASSERT(o->height + 1 < HEIGHT_MAX);
+    root->n = 1;
+    root->keys[0] = TERM_NIL;
+    root->own[0] = NULL;
+    root->child[0] = o->root;
+    inner_put(root, 1, key, own, right);
+    o->root = root;
+    o->height++;
+}
+
+/* A new node stands right of the one at path: tell the levels above, splitting full ones. */
+static void path_add(struct ordered *o, struct path *path, term key, struct separator *own,
+                     void *right)
+{
+    for (unsigned h = 0; h < o->height; h++) {
+        struct inner *in = path->node[h], *split;
+        uint32_t at = path->at[h] + 1, keep;
+        term up;
+        struct separator *up_own;
+
+        if (in->n < INNER_CHILDREN) {
+            inner_put(in, at, key, own, right);
+            return;
+        }
+        keep = at == in->n ? in->n - 1 : in->n / 2;
+        split = inner_split(in, keep, &up, &up_own);
+        if (at <= keep)
+            inner_put(in, at, key, own, right);
+        else
+            inner_put(split, at - keep, key, own, right);
+        key = up;
+        own = up_own;
+        right = split;
+    }
+    root_grow(o, key, own, right);
+}
+
+/* Split a full leaf and put the row into the half where it belongs. */
+static void leaf_split(struct ordered *o, struct path *path, struct leaf *leaf, uint32_t i,
+                       term key, struct row *r)
+{
+    struct leaf *right = leaf_new();
+    /* rising keys fill each leaf before they start the next */
+    uint32_t keep = i == leaf->n && leaf->next == NULL ? leaf->n : leaf->n / 2;
+    struct separator *own;
+    term up;
+
+    right->n = leaf->n - keep;
+    memcpy(right->keys, &leaf->keys[keep], right->n * sizeof(term));
+    memcpy(right->rows, &leaf->rows[keep], right->n * sizeof leaf->rows[0]);
+    leaf->n = keep;
+    right->next = leaf->next;
+    right->prev = leaf;
+    leaf->next = right;
+    if (right->next != NULL)
+        right->next->prev = right;
+    else
+        o->last = right;
+    if (i < keep || (i == keep && right->n > 0))
+        leaf_put(leaf, i, key, r);
+    else
+        leaf_put(right, i - keep, key, r);
+    up = separator_new(right->keys[0], &own);
+    path_add(o, path, up, own, right);
+}
+
+static int64_t row_words(const struct row *r)
+{
+    return (int64_t)(ROW_BYTES(r->words) / sizeof(term));
+}
+
+void ordered_insert(struct ordered *o, struct row *r)
+{
+    struct path path;
+    term key = row_key(r, o->keypos);
+    struct leaf *leaf = leaf_find(o, key, &path);
+    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+
+    o->words += row_words(r);
+    if (i < leaf->n && key_cmp(leaf->keys[i], key) == 0) {
+        o->words -= row_words(leaf->rows[i]);
+        row_free(leaf->rows[i]);
+        leaf->rows[i] = r;
+        leaf->keys[i] = key;
+        return;
+    }
+    o->count++;
+    if (leaf->n < LEAF_ROWS)
+        leaf_put(leaf, i, key, r);
+    else
+        leaf_split(o, &path, leaf, i, key, r);
+}
+
+void ordered_replace(struct ordered *o, struct row *with)
+{
+    ordered_insert(o, with);
+}
+
+/* --- removing ------------------------------------------------------------------------------------ */
+
+/* Take child i out of the node; its separator goes too. */
+static void inner_cut(struct inner *in, uint32_t i)
+{
+    uint32_t move = in->n - i - 1;
+
+    separator_free(in->own[i]);
+    memmove(&in->keys[i], &in->keys[i + 1], move * sizeof(term));
+    memmove(&in->own[i], &in->own[i + 1], move * sizeof in->own[0]);
+    memmove(&in->child[i], &in->child[i + 1], move * sizeof in->child[0]);
+    in->n--;
+    if (i == 0 && in->n > 0) {
+        separator_free(in->own[0]);
+        in->own[0] = NULL;
+        in->keys[0] = TERM_NIL;
+    }
+}
+
+static void leaf_drop(struct ordered *o, struct path *path, struct leaf *leaf)
+{
+    unsigned h = 0;
+
+    if (leaf->prev != NULL)
+        leaf->prev->next = leaf->next;
+    else
+        o->first = leaf->next;
+    if (leaf->next != NULL)
+        leaf->next->prev = leaf->prev;
+    else
+        o->last = leaf->prev;
+    slab_free(leaf, sizeof *leaf);
+    for (; h < o->height; h++) {
+        inner_cut(path->node[h], path->at[h]);
+        if (path->node[h]->n > 0)
+            break;
+        slab_free(path->node[h], sizeof(struct inner));
+    }
+    /* some leaf is left (O2), so the root is; it may have become a chain of single children */
+    while (o->height > 0 && ((struct inner *)o->root)->n == 1) {
+        struct inner *root = o->root;
+
+        o->root = root->child[0];
+        o->height--;
+        slab_free(root, sizeof *root);
+    }
+}
+
+struct row *ordered_remove(struct ordered *o, term key)
+{
+    struct path path;
+    struct leaf *leaf = leaf_find(o, key, &path);
+    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+    struct row *r;
+
+    if (i >= leaf->n || key_cmp(leaf->keys[i], key) != 0)
+        return NULL;
+    r = leaf->rows[i];
+    leaf->n--;
+    memmove(&leaf->keys[i], &leaf->keys[i + 1], (leaf->n - i) * sizeof(term));
+    memmove(&leaf->rows[i], &leaf->rows[i + 1], (leaf->n - i) * sizeof leaf->rows[0]);
+    o->count--;
+    o->words -= row_words(r);
+    if (leaf->n == 0 && o->height > 0)
+        leaf_drop(o, &path, leaf);
+    return r;
+}
+
+/* --- places ---------------------------------------------------------------------------------------- */
+
+static const struct place nowhere = { NULL, 0 };
+
+struct row *place_row(struct place at)
+{
+    return at.leaf == NULL ? NULL : at.leaf->rows[at.i];
+}
+
+struct place place_next(struct place at)
+{
+    if (at.leaf == NULL)
+        return at;
+    if (++at.i < at.leaf->n)
+        return at;
+    return at.leaf->next == NULL ? nowhere : (struct place){ at.leaf->next, 0 };
+}
+
+struct place place_prev(struct place at)
+{
+    if (at.leaf == NULL)
+        return at;
+    if (at.i > 0) {
+        at.i--;
+        return at;
+    }
+    return at.leaf->prev == NULL ? nowhere
+                                 : (struct place){ at.leaf->prev, at.leaf->prev->n - 1 };
+}
+
+struct place ordered_first(struct ordered *o)
+{
+    return o->count == 0 ? nowhere : (struct place){ o->first, 0 };
+}
+
+struct place ordered_last(struct ordered *o)
+{
+    return o->count == 0 ? nowhere : (struct place){ o->last, o->last->n - 1 };
+}
+
+/* Place of index i of leaf, where i may be just behind its last row. */
+static struct place place_at(struct leaf *leaf, uint32_t i)
+{
+    if (i < leaf->n)
+        return (struct place){ leaf, i };
+    return leaf->next == NULL ? nowhere : (struct place){ leaf->next, 0 };
+}
+
+/* The place before index i of leaf. */
+static struct place place_below(struct leaf *leaf, uint32_t i)
+{
+    if (i > 0)
+        return (struct place){ leaf, i - 1 };
+    return leaf->prev == NULL ? nowhere : (struct place){ leaf->prev, leaf->prev->n - 1 };
+}
+
+struct place ordered_after(struct ordered *o, term key, bool or_equal)
+{
+    struct leaf *leaf = leaf_find(o, key, NULL);
+    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+
+    if (!or_equal && i < leaf->n && key_cmp(leaf->keys[i], key) == 0)
+        i++;
+    return place_at(leaf, i);
+}
+
+struct place ordered_before(struct ordered *o, term key, bool or_equal)
+{
+    struct leaf *leaf = leaf_find(o, key, NULL);
+    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+
+    if (or_equal && i < leaf->n && key_cmp(leaf->keys[i], key) == 0)
+        return (struct place){ leaf, i };
+    return place_below(leaf, i);
+}
+
+/* Walk down with a comparison of keys to a range; behind: skip the range itself as well. The
+ * result is the index in the leaf of the first key that is not skipped. */
+static struct leaf *range_descend(struct ordered *o, range_cmp *cmp, const void *range,
+                                  bool behind, uint32_t *ret_i)
+{
+    int limit = behind ? 1 : 0;     /* keys with cmp < limit are skipped */
+    void *node = o->root;
+    struct leaf *leaf;
+    uint32_t i = 0;
+
+    for (unsigned h = o->height; h > 0; h--) {
+        struct inner *in = node;
+        uint32_t c = 0;
+
+        while (c + 1 < in->n && cmp(in->keys[c + 1], range) < limit)
+            c++;
+        node = in->child[c];
+    }
+    leaf = node;
+    while (i < leaf->n && cmp(leaf->keys[i], range) < limit)
+        i++;
+    *ret_i = i;
+    return leaf;
+}
+
+struct place ordered_range_start(struct ordered *o, range_cmp *cmp, const void *range)
+{
+    uint32_t i;
+    struct leaf *leaf = range_descend(o, cmp, range, false, &i);
+
+    return place_at(leaf, i);
+}
+
+struct place ordered_range_end(struct ordered *o, range_cmp *cmp, const void *range)
+{
+    uint32_t i;
+    struct leaf *leaf = range_descend(o, cmp, range, true, &i);
+
+    return place_below(leaf, i);
+}
+
+/* --- whole trees ------------------------------------------------------------------------------------ */
+
+static void inner_free(struct inner *in, unsigned height)
+{
+    for (uint32_t i = 0; i < in->n; i++) {
+        separator_free(in->own[i]);
+        if (height > 1)
+            inner_free(in->child[i], height - 1);
+    }
+    slab_free(in, sizeof *in);
+}
+
+static void tree_free(struct ordered *o)
+{
+    struct leaf *leaf = o->first;
+
+    while (leaf != NULL) {
+        struct leaf *next = leaf->next;
+
+        for (uint32_t i = 0; i < leaf->n; i++)
+            row_free(leaf->rows[i]);
+        slab_free(leaf, sizeof *leaf);
+        leaf = next;
+    }
+    if (o->height > 0)
+        inner_free(o->root, o->height);
+}
+
+void ordered_init(struct ordered *o, unsigned keypos)
+{
+    o->keypos = keypos;
+    o->height = 0;
+    o->root = o->first = o->last = leaf_new();
+    o->count = o->words = 0;
+}
+
+void ordered_fini(struct ordered *o)
+{
+    tree_free(o);
+}
+
+void ordered_clear(struct ordered *o)
+{
+    tree_free(o);
+    ordered_init(o, o->keypos);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ordered.h - ordered_set: a B+ tree of rows in term order, keys compared by value (1 == 1.0)
+ *
+ * All functions: under the table's lock.
+ */
+#ifndef TABLE_ORDERED_H
+#define TABLE_ORDERED_H
+
+#include "table/row.h"
+
+#define LEAF_ROWS 32
+#define INNER_CHILDREN 32
+
+/* Keys lie in the rows; the array keeps the words at hand. */
+struct leaf {
+    uint32_t n;
+    struct leaf *prev, *next;
+    term keys[LEAF_ROWS];
+    struct row *rows[LEAF_ROWS];
+};
+
+struct ordered {
+    uint32_t keypos;
+    struct spin lock;
+    unsigned height;        /* inner levels above the leaves */
+    void    *root;          /* a leaf when height is 0 */
+    struct leaf *first, *last;
+    int64_t  count, words;
+};
+
+void ordered_init(struct ordered *o, unsigned keypos);
+void ordered_fini(struct ordered *o);
+void ordered_clear(struct ordered *o);
+
+struct row *ordered_find(struct ordered *o, term key);
+void ordered_insert(struct ordered *o, struct row *r);  /* takes r; replaces the row of an equal key */
+struct row *ordered_remove(struct ordered *o, term key);/* gives the row; NULL: none */
+/* Put `with` where the row of the same key is, which is freed. */
+void ordered_replace(struct ordered *o, struct row *with);
+
+/* A position between rows; valid until the tree changes. */
+struct place { struct leaf *leaf; uint32_t i; };
+/* How a key lies to what is looked for: <0 before, 0 in range, >0 behind. */
+typedef int range_cmp(term key, const void *range);
+
+struct place ordered_first(struct ordered *o);
+struct place ordered_last(struct ordered *o);
+/* The first row with key > (or >=) the given, and the last with key < (or <=). */
+struct place ordered_after(struct ordered *o, term key, bool or_equal);
+struct place ordered_before(struct ordered *o, term key, bool or_equal);
+/* The first or last row whose key range_cmp does not place before or behind the range. */
+struct place ordered_range_start(struct ordered *o, range_cmp *cmp, const void *range);
+struct place ordered_range_end(struct ordered *o, range_cmp *cmp, const void *range);
+/* The row there (NULL: past an end), and a step. */
+struct row *place_row(struct place at);
+struct place place_next(struct place at);
+struct place place_prev(struct place at);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * row.c - one object of a table
+ */
+#include "table/row.h"
+#include "base/slab.h"
+#include "heap/blob.h"
+
+struct row *row_new(term object)
+{
+    size_t words = term_size_whole(object);
+    struct row *r = slab_alloc(ROW_BYTES(words));
+    term *at = r->data;
+
+    r->next = NULL;
+    r->offheap = NULL;
+    r->hash = 0;
+    r->words = (uint32_t)words;
+    r->ghost = 0;
+    term_copy_whole(object, &at, &r->offheap);
+    return r;
+}
+
+void row_free(struct row *r)
+{
+    if (r->offheap != NULL)
+        term_chain_release(r->offheap);
+    slab_free(r, ROW_BYTES(r->words));
+}
+
+bool row_refill(struct row *r, term object)
+{
+    term *at = r->data;
+
+    if (r->offheap != NULL || term_size_whole(object) != r->words)
+        return false;
+    term_copy_whole(object, &at, &r->offheap);
+    return true;
+}
+
+term row_copy(const struct row *r, struct heap *h)
+{
+    term *at = heap_alloc(h, r->words);
+
+    if (LIKELY(r->offheap == NULL))
+        return term_copy_whole(row_object(r), &at, &h->offheap);
+    heap_trim(h, at, r->words, at);
+    return heap_copy(h, row_object(r));     /* counts the blobs */
+}
+
+void spin_wait(struct spin *s)
+{
+    unsigned tries = 0;
+    uint32_t free;
+
+    do {
+        while (atomic_load_explicit(&s->held, memory_order_relaxed) != 0) {
+            if (++tries % 128 == 0)
+                sched_yield();
+            else
+                __builtin_ia32_pause();
+        }
+        free = 0;
+    } while (!atomic_compare_exchange_weak_explicit(&s->held, &free, 1, memory_order_acquire,
+                                                    memory_order_relaxed));
+}

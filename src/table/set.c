@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * set.c - chained hashing that grows by one bucket at a time
+ */
+#include "table/set.h"
+#include "base/alloc.h"
+#include "term/compare.h"
+
+#define ROWS_PER_BUCKET 1
+#define SPLITS_AT_ONCE  4   /* catching up after a time of being fixed, without a long pause */
+
+uint32_t set_hash(term key)
+{
+    uint64_t h = term_hash(key);
+
+    return (uint32_t)(h ^ h >> 32);
+}
+
+void set_init(struct set *s, unsigned keypos, bool is_bag, bool keep_equal)
+{
+    s->keypos = keypos;
+    s->is_bag = is_bag;
+    s->keep_equal = keep_equal;
+    s->segment[0] = s->first;
+    atomic_store(&s->buckets, SET_STRIPES);
+}
+
+/* Segment 0 has the first 16 buckets, segment k as many as all before it. */
+static struct row ***segment_of(struct set *s, uint64_t index, uint64_t *ret_offset)
+{
+    unsigned k;
+
+    if (index < SET_STRIPES) {
+        *ret_offset = index;
+        return &s->segment[0];
+    }
+    k = 63 - (unsigned)__builtin_clzll(index) - 3;
+    *ret_offset = index - ((uint64_t)SET_STRIPES << (k - 1));
+    return &s->segment[k];
+}
+
+static struct row **bucket_at(struct set *s, uint64_t index)
+{
+    uint64_t offset;
+    struct row ***segment = segment_of(s, index, &offset);
+
+    return &(*segment)[offset];
+}
+
+struct row **set_bucket(struct set *s, uint64_t index)
+{
+    return index < atomic_load(&s->buckets) ? bucket_at(s, index) : NULL;
+}
+
+/* The highest power of two that is not above the number of buckets. */
+static uint64_t level_of(uint64_t buckets)
+{
+    return (uint64_t)1 << (63 - __builtin_clzll(buckets));
+}
+
+/* Other stripes may split meanwhile, ours cannot. */
+uint64_t set_index(struct set *s, uint32_t hash)
+{
+    uint64_t buckets = atomic_load_explicit(&s->buckets, memory_order_acquire);
+    uint64_t level = level_of(buckets), index = hash & (2 * level - 1);
+
+    return index < buckets ? index : index - level;
+}
+
+static struct row **bucket_of(struct set *s, uint32_t hash)
+{
+    return bucket_at(s, set_index(s, hash));
+}
+
+void set_lock_all(struct set *s)
+{
+    for (unsigned i = 0; i < SET_STRIPES; i++)
+        spin_lock(&s->stripe[i].lock);
+}
+
+void set_unlock_all(struct set *s)
+{
+    for (unsigned i = 0; i < SET_STRIPES; i++)
+        spin_unlock(&s->stripe[i].lock);
+}
+
+int64_t set_count(const struct set *s)
+{
+    int64_t n = 0;
+
+    for (unsigned i = 0; i < SET_STRIPES; i++)
+        n += s->stripe[i].count;
+    return n;
+}
+
+int64_t set_words(const struct set *s)
+{
+    int64_t n = (int64_t)(atomic_load(&s->buckets) + sizeof *s / sizeof(term));
+
+    for (unsigned i = 0; i < SET_STRIPES; i++)
+        n += s->stripe[i].words;
+    return n;
+}
+
+bool set_same_key(const struct set *s, const struct row *r, term key, uint32_t hash)
+{
+    return r->hash == hash && term_eq(row_key(r, s->keypos), key);
+}
+
+struct row **set_find(struct set *s, term key, uint32_t hash, bool ghosts)
+{
+    struct row **link = bucket_of(s, hash);
+
+    for (; *link != NULL; link = &(*link)->next)
+        if ((*link)->hash == hash && (ghosts || !(*link)->ghost) &&
+            term_eq(row_key(*link, s->keypos), key))
+            return link;
+    return NULL;
+}
+
+static void row_counted(struct set *s, const struct row *r, int64_t sign)
+{
+    struct set_stripe *st = set_stripe(s, r->hash);
+
+    st->words += sign * (int64_t)(ROW_BYTES(r->words) / sizeof(term));
+    if (!r->ghost)
+        st->count += sign;
+}
+
+static void row_link(struct set *s, struct row **link, struct row *r, uint32_t hash)
+{
+    r->hash = hash;
+    r->next = *link;
+    *link = r;
+    row_counted(s, r, 1);
+}
+
+void set_replace_locked(struct set *s, struct row **link, struct row *with)
+{
+    struct row *old = *link;
+
+    row_counted(s, old, -1);
+    if (old->ghost)
+        set_stripe(s, old->hash)->ghosts--;
+    with->hash = old->hash;
+    with->next = old->next;
+    *link = with;
+    row_counted(s, with, 1);
+    row_free(old);
+}
+
+/* The equal object among the rows of one key, starting at its first. */
+static struct row *equal_row(struct set *s, struct row *r, term key, uint32_t hash, term object)
+{
+    for (; r != NULL && set_same_key(s, r, key, hash); r = r->next)
+        if (!r->ghost && term_eq(row_object(r), object))
+            return r;
+    return NULL;
+}
+
+void set_insert_locked(struct set *s, term object, uint32_t hash)
+{
+    term key = tuple_elem(object, s->keypos - 1);
+    struct row **link = set_find(s, key, hash, true);
+
+    if (link == NULL) {
+        row_link(s, bucket_of(s, hash), row_new(object), hash);
+        return;
+    }
+    if (s->is_bag) {
+        if (s->keep_equal || equal_row(s, *link, key, hash, object) == NULL)
+            row_link(s, link, row_new(object), hash);
+        return;
+    }
+    if ((*link)->ghost || !row_refill(*link, object))
+        set_replace_locked(s, link, row_new(object));
+}
+
+void set_remove_locked(struct set *s, struct row **link)
+{
+    struct row *r = *link;
+
+    if (atomic_load(&s->fixed) > 0) {
+        set_stripe(s, r->hash)->count--;
+        set_stripe(s, r->hash)->ghosts++;
+        r->ghost = 1;
+        return;
+    }
+    row_counted(s, r, -1);
+    *link = r->next;
+    row_free(r);
+}
+
+/* --- growing --------------------------------------------------------------------------------- */
+
+/* Move the rows of bucket `from` whose hash says so to the new bucket; both keep their order. */
+static void bucket_split(struct row **from, struct row **to, uint64_t mask, uint64_t index)
+{
+    while (*from != NULL) {
+        struct row *r = *from;
+
+        if ((r->hash & mask) == index) {
+            *from = r->next;
+            r->next = NULL;
+            *to = r;
+            to = &r->next;
+        } else {
+            from = &r->next;
+        }
+    }
+}
+
+static void set_split(struct set *s)
+{
+    uint64_t buckets = atomic_load(&s->buckets), level = level_of(buckets), offset;
+    struct row ***segment = segment_of(s, buckets, &offset);
+    struct set_stripe *st = set_stripe(s, (uint32_t)buckets);
+
+    if (*segment == NULL)
+        *segment = MEM_NEW_ARRAY(struct row *, level);
+    spin_lock(&st->lock);
+    if (atomic_load(&s->fixed) == 0) {
+        bucket_split(bucket_at(s, buckets - level), &(*segment)[offset], 2 * level - 1, buckets);
+        atomic_store_explicit(&s->buckets, buckets + 1, memory_order_release);
+    }
+    spin_unlock(&st->lock);
+}
+
+void set_grow(struct set *s)
+{
+    uint32_t free = 0;
+
+    for (unsigned i = 0; i < SPLITS_AT_ONCE; i++) {
+        uint64_t buckets = atomic_load_explicit(&s->buckets, memory_order_relaxed);
+        /* the next stripe to split speaks for all: hashes spread evenly */
+        int64_t rows = s->stripe[buckets & (SET_STRIPES - 1)].count * SET_STRIPES;
+
+        if (rows <= (int64_t)buckets * ROWS_PER_BUCKET || atomic_load(&s->fixed) > 0)
+            return;
+        if (!atomic_compare_exchange_strong(&s->growing.held, &free, 1))
+            return;
+        set_split(s);
+        spin_unlock(&s->growing);
+    }
+}
+
+void set_sweep(struct set *s)
+{
+    for (uint64_t i = 0; i < atomic_load(&s->buckets); i++) {
+        struct set_stripe *st = set_stripe(s, (uint32_t)i);
+
+        if (st->ghosts == 0)
+            continue;
+        spin_lock(&st->lock);
+        for (struct row **link = bucket_at(s, i); *link != NULL;) {
+            struct row *r = *link;
+
+            if (r->ghost && atomic_load(&s->fixed) == 0) {
+                row_counted(s, r, -1);
+                st->ghosts--;
+                *link = r->next;
+                row_free(r);
+            } else {
+                link = &r->next;
+            }
+        }
+        spin_unlock(&st->lock);
+    }
+}
+
+static void rows_drop(struct set *s)
+{
+    uint64_t buckets = atomic_load(&s->buckets);
+
+    for (uint64_t i = 0; i < buckets; i++) {
+        struct row *r = *bucket_at(s, i);
+
+        while (r != NULL) {
+            struct row *next = r->next;
+
+            row_free(r);
+            r = next;
+        }
+        *bucket_at(s, i) = NULL;
+    }
+}
+
+void set_clear(struct set *s)
+{
+    if (atomic_load(&s->fixed) > 0) {
+        for (uint64_t i = 0; i < atomic_load(&s->buckets); i++)
+            for (struct row *r = *bucket_at(s, i); r != NULL; r = r->next)
+                if (!r->ghost) {
+                    set_stripe(s, r->hash)->count--;
+                    set_stripe(s, r->hash)->ghosts++;
+                    r->ghost = 1;
+                }
+        return;
+    }
+    rows_drop(s);
+    for (unsigned i = 0; i < SET_STRIPES; i++) {
+        s->stripe[i].count = 0;
+        s->stripe[i].words = 0;
+        s->stripe[i].ghosts = 0;
+    }
+}
+
+void set_fini(struct set *s)
+{
+    rows_drop(s);
+    for (unsigned k = 1; k < SET_SEGMENTS; k++)
+        mem_free(s->segment[k]);
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * set.h - set, bag and duplicate_bag: chained hashing that grows by one bucket at a time
+ *
+ * A bucket belongs to the stripe of its low bits, which stay the same when it is split; whoever
+ * holds the stripe may touch its buckets. Rows of one key are neighbours, the newest first.
+ *
+ * While the table is fixed no bucket is split and deleted rows stay as ghosts.
+ */
+#ifndef TABLE_SET_H
+#define TABLE_SET_H
+
+#include "table/row.h"
+
+#define SET_STRIPES 16
+#define SET_SEGMENTS 40
+
+struct set_stripe {
+    struct spin lock;
+    uint32_t ghosts;        /* rows kept only because the table is fixed */
+    int64_t  count;         /* rows that are not ghosts */
+    int64_t  words;         /* of all rows, headers included */
+};
+
+struct set {
+    uint32_t keypos;
+    bool     is_bag, keep_equal;        /* bag: many per key; keep_equal: duplicate_bag */
+    _Atomic uint64_t buckets;           /* in use; at least SET_STRIPES */
+    _Atomic uint32_t fixed;             /* > 0: ghosts instead of deletes */
+    struct spin growing;
+    struct set_stripe stripe[SET_STRIPES];
+    struct row **segment[SET_SEGMENTS];
+    struct row *first[SET_STRIPES];     /* segment 0 */
+};
+
+void set_init(struct set *s, unsigned keypos, bool is_bag, bool keep_equal);
+void set_fini(struct set *s);           /* nobody else has it; frees all rows */
+
+uint32_t set_hash(term key);
+ALWAYS_INLINE struct set_stripe *set_stripe(struct set *s, uint32_t hash)
+{
+    return &s->stripe[hash & (SET_STRIPES - 1)];
+}
+void set_lock_all(struct set *s);
+void set_unlock_all(struct set *s);
+int64_t set_count(const struct set *s);
+int64_t set_words(const struct set *s);
+
+/* --- under the stripe of hash -------------------------------------------------------------------- */
+
+/* Link to the first row of key, ghosts only if asked for; NULL: none. */
+struct row **set_find(struct set *s, term key, uint32_t hash, bool ghosts);
+bool set_same_key(const struct set *s, const struct row *r, term key, uint32_t hash);
+/* Insert by the rules of the type. Replaces for sets. */
+void set_insert_locked(struct set *s, term object, uint32_t hash);
+/* Take the row at link out of the table or make it a ghost. The link then shows what follows it,
+ * or the ghost itself. */
+void set_remove_locked(struct set *s, struct row **link);
+void set_replace_locked(struct set *s, struct row **link, struct row *with);
+
+/* --- with no lock held ------------------------------------------------------------------------- */
+
+void set_grow(struct set *s);           /* split buckets if there are too many rows for them */
+void set_sweep(struct set *s);          /* free the ghosts; the table is not fixed any more */
+void set_clear(struct set *s);          /* all locks held: drop every row (ghosts if fixed) */
+/* Where rows of this hash are; under its stripe. */
+uint64_t set_index(struct set *s, uint32_t hash);
+/* The bucket with this index, under its stripe; NULL when there are not so many. */
+struct row **set_bucket(struct set *s, uint64_t index);
+
+#endif
