@@ -30,6 +30,10 @@ enum engine_result engine_run(struct sched *s, struct process *p);
 void engine_start_mfa(struct process *p, term module, term function, term args);
 void engine_start_fun(struct process *p, term fun, term args);
 
+/* For tools: told the value that the first function of a process returned, when it ends. Set before
+ * the first process, or never. */
+extern void (*engine_result_hook)(struct process *p, term result);
+
 /* Result of waiting in `receive ... after`: set by the timer signal, read by wait_timeout,
  * cleared when a message is taken. */
 #define RECEIVE_TIMED_OUT 0x80u     /* flag in p->wait_kind */

@@ -17,6 +17,7 @@
 #ifndef VM_PROCESS_H
 #define VM_PROCESS_H
 
+#include "heap/bitsyntax.h"
 #include "heap/gc.h"
 #include "heap/heap.h"
 #include "term/atom.h"
@@ -127,8 +128,11 @@ struct process_ext *process_ext_get(struct process *p);     /* owner; made if ne
 
 struct sched {
     term     x[X_REGISTERS];        /* [own] */
-    double   f[16];                 /* [own] */
+    double   f[FLOAT_REGISTERS];    /* [own] */
+    term     scratch[8];            /* [own] operands on their way; dead between instructions */
     int64_t  fcalls;                /* [own] reductions left of the running process */
+    int64_t  fc_held;               /* [own] reductions set aside so that the next call ends the slice */
+    struct bs_builder builder;      /* [own] of the bs_put instructions */
     struct process *current;        /* [own] */
     uint32_t index;                 /* [set] from 0 */
     uint64_t ref_counter;           /* [own] next local reference */

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * code.c - exports, fun entries, modules and their versions, the code path
+ *
+ * Lookups take no lock: chains only grow, and a new link is published with release. Growing takes
+ * table_lock. The module table and the list of images change only under code_lock, with the world
+ * stopped; a scheduler inside a process therefore sees either all of a commit or nothing of it.
+ */
+#include "vm/code_priv.h"
+
+#include "base/alloc.h"
+#include "base/errors.h"
+#include "term/atom.h"
+#include "vm/bif.h"
+#include "vm/engine_priv.h"
+#include "vm/sched.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t code_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* --- exports ----------------------------------------------------------------------------------------- */
+
+#define EXPORT_BUCKETS (1u << 16)
+#define FUN_BUCKETS    (1u << 14)
+#define MODULE_BUCKETS (1u << 12)
+
+struct export_node {
+    struct export export;
+    struct export_node *next;       /* [set] */
+};
+
+static struct export_node *_Atomic export_table[EXPORT_BUCKETS];
+
+static uint32_t mfa_hash(term m, term f, uint32_t a)
+{
+    uint64_t h = (m >> 6) * 0x9E3779B97F4A7C15u ^ (f >> 6) * 0xC2B2AE3D27D4EB4Fu ^ a * 0x165667B1u;
+
+    return (uint32_t)(h >> 32 ^ h);
+}
+
+struct export *export_find(term module, term function, uint32_t arity)
+{
+    struct export_node *n = atomic_load_explicit(
+        &export_table[mfa_hash(module, function, arity) % EXPORT_BUCKETS], memory_order_acquire);
+
+    for (; n != NULL; n = n->next)
+        if (n->export.module == module && n->export.function == function &&
+            n->export.arity == arity)
+            return &n->export;
+    return NULL;
+}
+
+struct export *export_get(term module, term function, uint32_t arity)
+{
+    struct export_node *_Atomic *bucket =
+        &export_table[mfa_hash(module, function, arity) % EXPORT_BUCKETS];
+    struct export *e = export_find(module, function, arity);
+    struct export_node *n;
+
+    if (e != NULL)
+        return e;
+    pthread_mutex_lock(&table_lock);
+    e = export_find(module, function, arity);
+    if (e == NULL) {
+        n = MEM_NEW(struct export_node);
+        e = &n->export;
+        e->module = module;
+        e->function = function;
+        e->arity = arity;
+        e->fun[0] = header_make(HK_EXPORT_FUN, 1);
+        e->fun[1] = (term)(uintptr_t)e;
+        atomic_init(&e->reserved[0], engine_stub_undefined());
+        atomic_init(&e->code, (const void *)&e->reserved[0]);
+        n->next = atomic_load_explicit(bucket, memory_order_relaxed);
+        atomic_store_explicit(bucket, n, memory_order_release);
+    }
+    pthread_mutex_unlock(&table_lock);
+    return e;
+}
+
+bool export_is_defined(const struct export *e)
+{
+    return atomic_load(&e->code) != (const void *)&e->reserved[0] ||
+           atomic_load(&e->reserved[0]) != engine_stub_undefined();
+}
+
+/* --- fun entries --------------------------------------------------------------------------------------- */
+
+struct fun_node {
+    struct fun_entry entry;
+    struct fun_node *next;
+};
+
+static struct fun_node *_Atomic fun_table[FUN_BUCKETS];
+
+static struct fun_entry *fun_find(struct fun_node *n, term module, uint32_t index,
+                                  const uint8_t md5[16], uint32_t arity, uint32_t num_free)
+{
+    for (; n != NULL; n = n->next)
+        if (n->entry.module == module && n->entry.index == index && n->entry.arity == arity &&
+            n->entry.num_free == num_free && memcmp(n->entry.md5, md5, 16) == 0)
+            return &n->entry;
+    return NULL;
+}
+
+struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[16], uint32_t old_uniq,
+                                uint32_t arity, uint32_t num_free)
+{
+    struct fun_node *_Atomic *bucket = &fun_table[mfa_hash(module, md5[0] | md5[1] << 8, index) % FUN_BUCKETS];
+    struct fun_entry *e = fun_find(atomic_load_explicit(bucket, memory_order_acquire), module, index,
+                                   md5, arity, num_free);
+    struct fun_node *n;
+
+    if (e != NULL)
+        return e;
+    pthread_mutex_lock(&table_lock);
+    e = fun_find(atomic_load(bucket), module, index, md5, arity, num_free);
+    if (e == NULL) {
+        n = MEM_NEW(struct fun_node);
+        e = &n->entry;
+        e->module = e->parent_mfa_module = module;
+        e->index = index;
+        e->old_uniq = old_uniq;
+        memcpy(e->md5, md5, 16);
+        e->arity = (uint8_t)arity;
+        e->num_free = num_free;
+        e->function = ATOM_EMPTY;
+        n->next = atomic_load(bucket);
+        atomic_store_explicit(bucket, n, memory_order_release);
+    }
+    pthread_mutex_unlock(&table_lock);
+    return e;
+}
+
+/* --- modules and images ----------------------------------------------------------------------------------- */
+
+static struct module *_Atomic module_table[MODULE_BUCKETS];
+
+/* Images by address, for program counters: replaced as a whole; readers keep what they loaded, so
+ * old arrays are kept for ever (they are few and small). */
+struct image_list { size_t n; struct image *image[]; };
+static struct image_list *_Atomic images;
+
+struct module *code_module(term name)
+{
+    struct module *m = atomic_load_explicit(&module_table[atom_index(name) % MODULE_BUCKETS],
+                                            memory_order_acquire);
+
+    while (m != NULL && m->name != name)
+        m = m->next;
+    return m;
+}
+
+static struct module *module_get(term name)
+{
+    struct module *_Atomic *bucket = &module_table[atom_index(name) % MODULE_BUCKETS];
+    struct module *m = code_module(name);
+
+    if (m != NULL)
+        return m;
+    m = MEM_NEW(struct module);
+    m->name = name;
+    m->next = atomic_load(bucket);
+    atomic_store_explicit(bucket, m, memory_order_release);
+    return m;
+}
+
+void code_each(void (*f)(struct module *m, void *arg), void *arg)
+{
+    for (size_t i = 0; i < MODULE_BUCKETS; i++)
+        for (struct module *m = atomic_load(&module_table[i]); m != NULL; m = m->next)
+            if (m->current != NULL || m->old != NULL)
+                f(m, arg);
+}
+
+static int image_cmp(const void *a, const void *b)
+{
+    const struct image *x = *(struct image *const *)a, *y = *(struct image *const *)b;
+
+    return x->code < y->code ? -1 : x->code > y->code;
+}
+
+/* Publish the list with `add` more images and without `drop`. */
+static void images_change(struct image **add, size_t n_add, struct image *drop)
+{
+    struct image_list *old = atomic_load(&images), *new;
+    size_t n = 0, n_old = old == NULL ? 0 : old->n;
+
+    new = mem_alloc(sizeof *new + (n_old + n_add) * sizeof new->image[0]);
+    for (size_t i = 0; i < n_old; i++)
+        if (old->image[i] != drop)
+            new->image[n++] = old->image[i];
+    for (size_t i = 0; i < n_add; i++)
+        new->image[n++] = add[i];
+    new->n = n;
+    qsort(new->image, n, sizeof new->image[0], image_cmp);
+    atomic_store_explicit(&images, new, memory_order_release);
+}
+
+struct image *code_image_at(const void *pc)
+{
+    const struct image_list *l = atomic_load_explicit(&images, memory_order_acquire);
+    const char *at = pc;
+    size_t lo = 0, n = l == NULL ? 0 : l->n;
+
+    if (n == 0)
+        return NULL;
+    while (n > 1) {
+        size_t half = n / 2;
+
+        if ((const char *)l->image[lo + half]->code <= at)
+            lo += half;
+        n -= half;
+    }
+    if (at < (const char *)l->image[lo]->code ||
+        at >= (const char *)l->image[lo]->code + l->image[lo]->code_bytes)
+        return NULL;
+    return l->image[lo];
+}
+
+const struct code_range *image_range(const struct image *im, const void *pc)
+{
+    static const struct code_range none = { 0, -1, 0 };
+    uint32_t off = (uint32_t)((const char *)pc - (const char *)im->code);
+    size_t lo = 0, n = im->n_ranges;
+
+    if (n == 0 || im->ranges[0].off > off)
+        return &none;
+    while (n > 1) {
+        size_t half = n / 2;
+
+        if (im->ranges[lo + half].off <= off)
+            lo += half;
+        n -= half;
+    }
+    return &im->ranges[lo];
+}
+
+const struct code_function *image_function(const struct image *im, const void *pc)
+{
+    uint32_t off = (uint32_t)((const char *)pc - (const char *)im->code);
+    size_t lo = 0, n = im->n_functions;
+
+    if (n == 0 || im->functions[0].off > off)
+        return NULL;
+    while (n > 1) {
+        size_t half = n / 2;
+
+        if (im->functions[lo + half].off <= off)
+            lo += half;
+        n -= half;
+    }
+    return &im->functions[lo];
+}
+
+void image_free(struct image *im)
+{
+    if (im == NULL)
+        return;
+    mem_free(im->code);
+    mem_free(im->ranges);
+    mem_free(im->functions);
+    mem_free(im->exports);
+    mem_free(im->funs);
+    mem_free(im->fun_entries);
+    mem_free(im->lines);
+    for (size_t i = 0; i < im->n_files && im->files != NULL; i++)
+        mem_free(im->files[i]);
+    mem_free(im->files);
+    mem_free(im->strings);
+    if (im->literals.start != NULL)
+        literal_area_free(&im->literals);
+    mem_free(im);
+}
+
+void prepared_free(struct prepared *pr)
+{
+    if (pr == NULL)
+        return;
+    image_free(pr->image);
+    mem_free(pr);
+}
+
+term prepared_module(const struct prepared *pr)
+{
+    return pr->image->module;
+}
+
+bool prepared_has_on_load(const struct prepared *pr)
+{
+    return pr->image->has_on_load;
+}
+
+/* --- switching ------------------------------------------------------------------------------------------------ */
+
+static void export_set_undefined(struct export *e)
+{
+    const struct bif *b = atomic_load(&e->bif);
+
+    atomic_store(&e->loaded, NULL);
+    if (b != NULL && b->fn != NULL && b->kind != BIF_FALLBACK)
+        return;
+    atomic_store(&e->reserved[0], engine_stub_undefined());
+    atomic_store(&e->code, (const void *)&e->reserved[0]);
+}
+
+static void image_activate(struct image *im)
+{
+    for (size_t i = 0; i < im->n_exports; i++) {
+        struct export *e = im->exports[i].export;
+        const struct bif *b = atomic_load(&e->bif);
+        void *entry = (char *)im->code + im->exports[i].entry;
+
+        atomic_store(&e->loaded, entry);
+        if (b == NULL || b->fn == NULL || b->kind == BIF_FALLBACK)
+            atomic_store(&e->code, (const void *)entry);
+    }
+    for (size_t i = 0; i < im->n_funs; i++)
+        atomic_store(&im->funs[i]->code, (const void *)((char *)im->code + im->fun_entries[i]));
+}
+
+static void image_deactivate(struct image *im)
+{
+    for (size_t i = 0; i < im->n_exports; i++)
+        if (atomic_load(&im->exports[i].export->loaded) == (char *)im->code + im->exports[i].entry)
+            export_set_undefined(im->exports[i].export);
+}
+
+int code_commit(struct prepared **pr, size_t n, term *ret_module)
+{
+    struct image **add;
+    int rc = 0;
+
+    pthread_mutex_lock(&code_lock);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        struct module *m = code_module(pr[i]->image->module);
+
+        if (m != NULL && m->old != NULL) {
+            rc = -ERR_BUSY;
+            *ret_module = m->name;
+        }
+    }
+    if (rc == 0) {
+        add = mem_array(n + 1, sizeof *add);
+        for (size_t i = 0; i < n; i++)
+            add[i] = pr[i]->image;
+        world_stop();
+        for (size_t i = 0; i < n; i++) {
+            struct module *m = module_get(add[i]->module);
+
+            if (m->current != NULL)
+                image_deactivate(m->current);
+            m->old = m->current;
+            m->current = add[i];
+            image_activate(add[i]);
+        }
+        images_change(add, n, NULL);
+        world_resume();
+        for (size_t i = 0; i < n; i++)
+            mem_free(pr[i]);
+        mem_free(add);
+    }
+    pthread_mutex_unlock(&code_lock);
+    return rc;
+}
+
+bool code_is_loaded(term module)
+{
+    struct module *m = code_module(module);
+
+    return m != NULL && m->current != NULL;
+}
+
+bool code_has_old(term module)
+{
+    struct module *m = code_module(module);
+
+    return m != NULL && m->old != NULL;
+}
+
+int code_delete(term module)
+{
+    struct module *m;
+    int rc = 0;
+
+    pthread_mutex_lock(&code_lock);
+    m = code_module(module);
+    if (m == NULL || m->current == NULL) {
+        rc = -ERR_NOT_FOUND;
+    } else if (m->old != NULL) {
+        rc = -ERR_BUSY;
+    } else {
+        world_stop();
+        image_deactivate(m->current);
+        m->old = m->current;
+        m->current = NULL;
+        world_resume();
+    }
+    pthread_mutex_unlock(&code_lock);
+    return rc;
+}
+
+/* --- the code path ---------------------------------------------------------------------------------------------- */
+
+static char **_Atomic path_dirs;
+static _Atomic size_t path_n;
+static size_t path_cap;
+
+void code_path_add(const char *dir)
+{
+    pthread_mutex_lock(&table_lock);
+    if (path_n == path_cap) {
+        size_t cap = path_cap ? 2 * path_cap : 16;
+        char **dirs = mem_array(cap, sizeof *dirs);
+
+        /* Readers may still look at the old array, which is small, so it stays. */
+        for (size_t i = 0; i < path_n; i++)
+            dirs[i] = path_dirs[i];
+        path_dirs = dirs;
+        path_cap = cap;
+    }
+    path_dirs[path_n] = mem_strdup(dir);
+    path_n++;
+    pthread_mutex_unlock(&table_lock);
+}
+
+size_t code_path_count(void)
+{
+    return path_n;
+}
+
+const char *code_path_get(size_t i)
+{
+    return path_dirs[i];
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_beam.c - run one function of a .beam file and print what it returns; for tests of the engine
+ *
+ *   run_beam [-s schedulers] DIR Module Function [integer...]
+ *
+ * DIR is searched for modules, then the directories of RNODE_PATH (separated by colons). Exits
+ * with 0 after printing the result, 1 when the process failed (its reason is printed), 2 when the
+ * module cannot be loaded.
+ */
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "bif/bif.h"
+#include "term/print.h"
+#include "vm/code.h"
+#include "vm/engine.h"
+#include "vm/hooks.h"
+#include "vm/sched.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static term first_pid;
+static int64_t started_ns;
+
+static void print_and_exit(const char *what, term t, int status)
+{
+    struct buf b = { 0 };
+
+    term_print(&b, t, PRINT_STRINGS, 0);
+    printf("%s%s\n", what, buf_cstr(&b));
+    if (getenv("RUN_BEAM_TIME") != NULL)
+        fprintf(stderr, "%.3f ms\n", (double)(clock_monotonic_ns() - started_ns) / 1e6);
+    fflush(stdout);
+    _exit(status);
+}
+
+static void result(struct process *p, term t)
+{
+    if (p->pid == first_pid || first_pid == TERM_NIL)
+        print_and_exit("", t, 0);
+}
+
+static void crash(struct process *p, term reason)
+{
+    if (p->pid == first_pid || first_pid == TERM_NIL)
+        print_and_exit("crash: ", reason, 1);
+}
+
+static void *slurp(const char *path, size_t *ret_len)
+{
+    FILE *f = fopen(path, "rb");
+    struct buf b = { 0 };
+    size_t n;
+
+    if (f == NULL)
+        return NULL;
+    do {
+        n = fread(buf_room(&b, 65536), 1, 65536, f);
+        b.len -= 65536 - n;
+    } while (n > 0);
+    fclose(f);
+    *ret_len = b.len;
+    return b.data;
+}
+
+static void load(const char *dir, const char *module)
+{
+    char *path = mem_printf("%s/%s.beam", dir, module);
+    struct load_error err;
+    struct prepared *pr;
+    size_t len;
+    void *data = slurp(path, &len);
+    term bad;
+
+    if (data == NULL || code_prepare(data, len, TERM_NONE, &pr, &err) < 0) {
+        fprintf(stderr, "%s: %s\n", path, data == NULL ? "cannot read" : err.text);
+        exit(2);
+    }
+    if (code_commit(&pr, 1, &bad) < 0)
+        exit(2);
+    mem_free(data);
+    mem_free(path);
+}
+
+int main(int argc, char **argv)
+{
+    struct vm_options opt = { .schedulers = 1 };
+    struct spawn_options so = { .prio = PRIO_NORMAL, .group_leader = TERM_NONE, .monitor_opts = TERM_NONE };
+    struct heap bag;
+    term args = TERM_NIL, f;
+    char *path;
+    int at = 1;
+
+    if (argc > 2 && strcmp(argv[1], "-s") == 0) {
+        opt.schedulers = (unsigned)atoi(argv[2]);
+        at = 3;
+    }
+    if (argc - at < 3) {
+        fprintf(stderr, "usage: run_beam [-s schedulers] DIR Module Function [integer...]\n");
+        return 2;
+    }
+    atom_table_init(0);
+    literal_region_init();
+    engine_init();
+    bif_init();
+    engine_result_hook = result;
+    vm_crash_hook = crash;
+    code_path_add(argv[at]);
+    path = getenv("RNODE_PATH") != NULL ? mem_strdup(getenv("RNODE_PATH")) : NULL;
+    for (char *d = path == NULL ? NULL : strtok(path, ":"); d != NULL; d = strtok(NULL, ":"))
+        code_path_add(d);
+    first_pid = TERM_NONE;
+    vm_start(&opt);
+    load(argv[at], argv[at + 1]);
+    heap_bag_init(&bag);
+    for (int i = argc - 1; i > at + 2; i--)
+        args = heap_cons(&bag, small_make(atoll(argv[i])), args);
+    f = atom_from_cstr(argv[at + 2]);
+    started_ns = clock_monotonic_ns();
+    first_pid = TERM_NIL;
+    {
+        term pid = process_spawn_mfa(NULL, atom_from_cstr(argv[at + 1]), f, args, &so, NULL);
+        first_pid = pid;
+    }
+    for (;;)
+        pause();
+}
