@@ -15,12 +15,12 @@ struct node_api {
     const char *name;               /* [set] */
     const char *version;            /* [set] */
     const char *data_dir;           /* [set] */
+    const char *socket;             /* [set] path of the control socket */
     int64_t start_ns;               /* [set] monotonic */
     bool dev;                       /* [set] */
 
     struct request_limits limits;   /* [loop] */
     size_t connections_max;         /* [loop] */
-    size_t deploy_keep;             /* [set] */
     const char *const *role_users[ROLE_COUNT];  /* [loop] users and @groups, NULL-terminated */
 
     void (*stop)(bool now);

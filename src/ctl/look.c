@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * look.c - the commands that only look: status, ps, top, inspect, tree, names, modules, memory
+ */
+#include "ctl/handlers.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/slab.h"
+#include "base/units.h"
+#include "ctl/deploy.h"
+#include "ctl/exits.h"
+#include "ctl/node_api.h"
+#include "ctl/view.h"
+#include "term/atom.h"
+#include "term/print.h"
+#include "vm/code.h"
+#include "vm/registry.h"
+#include "vm/sched.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COLS(c) (c), ARRAY_LEN(c)
+
+static size_t row_limit(const struct request *rq)
+{
+    return rq->msg->limit;
+}
+
+static bool sort_order(struct request *rq, enum view_order *order)
+{
+    const char *text = request_option(rq, "sort");
+
+    if (text == NULL || view_order_parse(text, order))
+        return true;
+    reply_error(rq, EXIT_USAGE, "RN0101", "-s reds, msgq, heap, pid, name or state", NULL,
+                "no column `%s` to sort by", text);
+    return false;
+}
+
+/* --- status --------------------------------------------------------------------------------------- */
+
+static const struct column status_columns[] = {
+    { "node", COL_TEXT, false }, { "version", COL_TEXT, false }, { "uptime", COL_NS, false },
+    { "role", COL_TEXT, false }, { "user", COL_TEXT, false },
+    { "schedulers", COL_COUNT_, false }, { "busy", COL_COUNT_, false },
+    { "processes", COL_COUNT_, false }, { "processes_max", COL_COUNT_, false },
+    { "run_queue", COL_COUNT_, false }, { "memory", COL_BYTES, false },
+    { "atoms", COL_COUNT_, false }, { "atoms_max", COL_COUNT_, false },
+    { "modules", COL_COUNT_, false }, { "deployment", COL_TEXT, false },
+    { "socket", COL_TEXT, false }, { "pid", COL_COUNT_, false }, { "warnings", COL_TEXT, false },
+};
+
+static void count_module(void *arg, const struct module_view *v)
+{
+    size_t *n = arg;
+
+    n[0]++;
+    n[1] += v->has_old;
+}
+
+/* Percent of the schedulers' time since the last look in which this program used a CPU. */
+static unsigned busy_percent(void)
+{
+    static int64_t last_ns, last_cpu;       /* [worker] status is answered there */
+    struct timespec ts;
+    int64_t now = clock_monotonic_ns(), cpu, busy;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    cpu = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    if (last_ns == 0)
+        last_ns = node_api.start_ns;
+    busy = (cpu - last_cpu) * 100 / ((now - last_ns) * (int64_t)sched_count() + 1);
+    last_ns = now;
+    last_cpu = cpu;
+    return busy > 100 ? 100 : (unsigned)busy;
+}
+
+static void warn_process(struct buf *out, const struct process_view *v, int64_t limit)
+{
+    char n[UNIT_TEXT_MAX];
+    struct buf pid = { 0 };
+    const char *who;
+
+    if (v->messages <= (uint64_t)limit)
+        return;
+    view_pid(&pid, v->pid);
+    who = is_atom(v->name) ? atom_text(v->name, NULL) : buf_cstr(&pid);
+    buf_printf(out, "! mailbox   %s %s has %s messages → rnodectl inspect '%s'\n", who,
+               is_atom(v->name) ? buf_cstr(&pid) : "", count_text(v->messages, n), who);
+    buf_fini(&pid);
+}
+
+void ctl_status(struct request *rq)
+{
+    struct sched_totals totals;
+    struct buf deployment = { 0 }, warnings = { 0 };
+    size_t modules[2] = { 0 };
+    struct view_list l;
+
+    sched_totals(&totals);
+    view_processes(PICK_ALL, ORDER_MSGQ, 3, 0, &l);
+    for (size_t i = 0; i < l.n; i++)
+        warn_process(&warnings, &l.at[i], rq->limits.mailbox_warn);
+    inspect_modules(count_module, modules);
+    deploy_describe_live(&deployment);
+    if (modules[1] > 0)
+        buf_printf(&warnings, "! code      %zu modules have old code loaded → rnodectl ps --old-code\n",
+                   modules[1]);
+    reply_head(rq, "rnode.status/1", COLS(status_columns), true);
+    reply_row(rq, (struct cell[]){
+        CELL_TEXT(node_api.name), CELL_TEXT(node_api.version),
+        CELL_NUMBER(clock_monotonic_ns() - node_api.start_ns), CELL_TEXT(role_name(rq->role)),
+        CELL_TEXT(rq->user), CELL_NUMBER(sched_count()), CELL_NUMBER(busy_percent()),
+        CELL_NUMBER(l.alive), CELL_NUMBER(inspect_processes_max()),
+        CELL_NUMBER(totals.run_queue), CELL_NUMBER(slab_bytes_in_use()),
+        CELL_NUMBER(atom_count()), CELL_NUMBER(atom_max()), CELL_NUMBER(modules[0]),
+        CELL_TEXT(buf_cstr(&deployment)), CELL_TEXT(node_api.socket), CELL_NUMBER(getpid()),
+        CELL_TEXT(buf_cstr(&warnings)),
+    }, ARRAY_LEN(status_columns));
+    reply_done(rq, 0, 0, "%s", "");
+    view_list_fini(&l);
+    buf_fini(&deployment);
+    buf_fini(&warnings);
+}
+
+/* --- ps and top -------------------------------------------------------------------------------------- */
+
+static const struct column ps_columns[] = {
+    { "pid", COL_TEXT, false }, { "name", COL_TEXT, false }, { "state", COL_TEXT, false },
+    { "msgq", COL_COUNT_, false }, { "heap", COL_BYTES, false }, { "reds", COL_RATE, false },
+    { "current", COL_TEXT, false }, { "initial", COL_TEXT, true }, { "parent", COL_TEXT, true },
+};
+
+static void reply_process(struct request *rq, const struct process_view *v, uint64_t reds)
+{
+    struct buf pid = { 0 }, current = { 0 }, initial = { 0 }, parent = { 0 };
+
+    view_pid(&pid, v->pid);
+    view_mfa(&current, v->current);
+    view_mfa(&initial, v->initial);
+    if (is_local_pid(v->parent))
+        view_pid(&parent, v->parent);
+    reply_row(rq, (struct cell[]){
+        CELL_TEXT(buf_cstr(&pid)), CELL_TEXT(is_atom(v->name) ? atom_text(v->name, NULL) : ""),
+        CELL_TEXT(v->state), CELL_NUMBER(v->messages), CELL_NUMBER(v->heap_bytes),
+        CELL_NUMBER(reds), CELL_TEXT(buf_cstr(&current)), CELL_TEXT(buf_cstr(&initial)),
+        CELL_TEXT(buf_cstr(&parent)),
+    }, ARRAY_LEN(ps_columns));
+    buf_fini(&pid);
+    buf_fini(&current);
+    buf_fini(&initial);
+    buf_fini(&parent);
+}
+
+/* "2 of 18,204 processes · all: -l 0", or nothing when nothing was left out. */
+static void done_with_count(struct request *rq, size_t shown, size_t matching, const char *what)
+{
+    char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX];
+
+    if (shown < matching)
+        reply_done(rq, matching - shown, matching, "%s of %s %s · all: -l 0", count_text(shown, a),
+                   count_text(matching, b), what);
+    else
+        reply_done(rq, 0, matching, "%s", "");
+}
+
+void ctl_ps(struct request *rq)
+{
+    enum view_order order = ORDER_REDS;
+    enum view_pick pick = request_flag(rq, "old-code") ? PICK_OLD_CODE
+                          : request_flag(rq, "stuck") ? PICK_STUCK : PICK_ALL;
+    struct view_list l;
+
+    if (!sort_order(rq, &order))
+        return;
+    view_processes(pick, order, row_limit(rq), (uint64_t)rq->limits.mailbox_warn, &l);
+    reply_head(rq, "rnode.ps/1", COLS(ps_columns), false);
+    for (size_t i = 0; i < l.n; i++)
+        reply_process(rq, &l.at[i], l.at[i].reductions);
+    done_with_count(rq, l.n, l.matching, "processes");
+    view_list_fini(&l);
+}
+
+static int by_pid(const void *a, const void *b)
+{
+    term x = ((const struct process_view *)a)->pid, y = ((const struct process_view *)b)->pid;
+
+    return x < y ? -1 : x > y;
+}
+
+static int by_work(const void *a, const void *b)
+{
+    uint64_t x = ((const struct process_view *)a)->reductions;
+    uint64_t y = ((const struct process_view *)b)->reductions;
+
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+#define TOP_SECONDS 1
+
+void ctl_top(struct request *rq)
+{
+    struct view_list before, after;
+    enum view_order order = ORDER_REDS;
+    size_t limit = row_limit(rq) != 0 ? row_limit(rq) : SIZE_MAX;
+
+    if (!sort_order(rq, &order))
+        return;
+    view_processes(PICK_ALL, ORDER_PID, 0, 0, &before);
+    sleep(TOP_SECONDS);
+    view_processes(PICK_ALL, order, 0, 0, &after);
+    qsort(before.at, before.n, sizeof before.at[0], by_pid);
+    for (size_t i = 0; i < after.n; i++) {
+        struct process_view *old = bsearch(&after.at[i], before.at, before.n, sizeof before.at[0],
+                                           by_pid);
+
+        if (old != NULL)
+            after.at[i].reductions -= old->reductions;
+    }
+    if (order == ORDER_REDS)
+        qsort(after.at, after.n, sizeof after.at[0], by_work);
+    reply_head(rq, "rnode.top/1", COLS(ps_columns), false);
+    for (size_t i = 0; i < after.n && i < limit; i++)
+        reply_process(rq, &after.at[i], after.at[i].reductions);
+    done_with_count(rq, after.n < limit ? after.n : limit, after.n, "processes, reds over 1 s");
+    view_list_fini(&before);
+    view_list_fini(&after);
+}
+
+/* --- inspect -------------------------------------------------------------------------------------------- */
+
+#define INSPECT_TEXT_MAX 4000
+
+static term info_items(struct heap *bag, const char *const *names, size_t n)
+{
+    term list = TERM_NIL;
+
+    while (n > 0)
+        list = heap_cons(bag, atom_from_cstr(names[--n]), list);
+    return list;
+}
+
+/* One row per item: its name and its value as Erlang writes it. */
+static void reply_info(struct request *rq, term info)
+{
+    struct column *cols;
+    struct cell *cells;
+    struct buf *texts;
+    size_t n = 0, max = (size_t)list_length(info);
+
+    cols = MEM_NEW_ARRAY(struct column, max);
+    cells = MEM_NEW_ARRAY(struct cell, max);
+    texts = MEM_NEW_ARRAY(struct buf, max);
+    for (term l = info; is_cons(l); l = cdr(l)) {
+        if (!is_tuple_n(car(l), 2) || !is_atom(tuple_elem(car(l), 0)))
+            continue;
+        term_print(&texts[n], tuple_elem(car(l), 1), PRINT_STRINGS | PRINT_UNICODE, INSPECT_TEXT_MAX);
+        cols[n].name = atom_text(tuple_elem(car(l), 0), NULL);
+        cells[n] = CELL_TEXT(buf_cstr(&texts[n]));
+        n++;
+    }
+    reply_head(rq, "rnode.inspect/1", cols, n, true);
+    reply_row(rq, cells, n);
+    for (size_t i = 0; i < n; i++)
+        buf_fini(&texts[i]);
+    mem_free(texts);
+    mem_free(cells);
+    mem_free(cols);
+}
+
+static void inspect_process(struct request *rq, term pid)
+{
+    static const char *const items[] = {
+        "registered_name", "status", "current_function", "initial_call", "message_queue_len",
+        "links", "monitors", "monitored_by", "trap_exit", "priority", "group_leader",
+        "total_heap_size", "heap_size", "stack_size", "reductions", "garbage_collection",
+        "current_stacktrace",
+    };
+    static const char *const message_item[] = { "messages" };
+    struct heap bag;
+    term info;
+
+    heap_bag_init(&bag);
+    if (request_flag(rq, "messages"))
+        info = inspect_process_info(pid, info_items(&bag, message_item, 1), &bag);
+    else
+        info = inspect_process_info(pid, info_items(&bag, items, ARRAY_LEN(items)), &bag);
+    if (info == TERM_NONE || !is_list(info)) {
+        reply_error(rq, EXIT_NO, "RN0302", NULL, NULL, "%s is gone", request_arg(rq, 0));
+    } else {
+        reply_info(rq, info);
+        reply_done(rq, 0, 0, "%s", "");
+    }
+    heap_fini(&bag);
+}
+
+static void add_export(void *arg, const struct export_view *v)
+{
+    struct buf *out = arg;
+
+    if (out->len > 0)
+        buf_u8(out, ' ');
+    atom_print(out, v->function);
+    buf_printf(out, "/%u", v->arity);
+}
+
+struct module_search { term name; struct module_view found; bool is_found; };
+
+static void search_module(void *arg, const struct module_view *v)
+{
+    struct module_search *s = arg;
+
+    if (v->name == s->name) {
+        s->found = *v;
+        s->is_found = true;
+    }
+}
+
+static void hex(struct buf *out, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "%02x", p[i]);
+}
+
+static void inspect_module(struct request *rq, term name)
+{
+    static const struct column cols[] = {
+        { "module", COL_TEXT, false }, { "code", COL_BYTES, false }, { "literals", COL_BYTES, false },
+        { "functions", COL_COUNT_, false }, { "md5", COL_TEXT, false }, { "old_code", COL_FLAG, false },
+        { "exports", COL_TEXT, false },
+    };
+    struct module_search s = { .name = name };
+    struct buf exports = { 0 }, md5 = { 0 };
+
+    inspect_modules(search_module, &s);
+    inspect_exports(name, add_export, &exports);
+    hex(&md5, s.found.md5, 16);
+    reply_head(rq, "rnode.module/1", COLS(cols), true);
+    reply_row(rq, (struct cell[]){
+        CELL_TEXT(atom_text(name, NULL)), CELL_NUMBER(s.found.code_bytes),
+        CELL_NUMBER(s.found.literal_bytes), CELL_NUMBER(s.found.functions),
+        CELL_TEXT(buf_cstr(&md5)), CELL_NUMBER(s.found.has_old), CELL_TEXT(buf_cstr(&exports)),
+    }, ARRAY_LEN(cols));
+    reply_done(rq, 0, 0, "%s", "");
+    buf_fini(&exports);
+    buf_fini(&md5);
+}
+
+void ctl_inspect(struct request *rq)
+{
+    const char *what = request_arg(rq, 0);
+    term pid = view_find(what), name;
+
+    if (pid != TERM_NONE) {
+        if ((request_flag(rq, "messages") || request_flag(rq, "state")) && rq->role < ROLE_OPERATE)
+            reply_error(rq, EXIT_PERMISSION, "RN0707", NULL, NULL,
+                        "contents of messages and states need the role operate");
+        else
+            inspect_process(rq, pid);
+        return;
+    }
+    name = atom_existing_utf8(what, strlen(what));
+    if (name != TERM_NONE && code_is_loaded(name))
+        inspect_module(rq, name);
+    else
+        reply_error(rq, EXIT_NO, "RN0302", "rnodectl ps; rnodectl names; rnodectl modules", NULL,
+                    "`%s` is neither a process, a registered name nor a module", what);
+}
+
+/* --- tree ------------------------------------------------------------------------------------------------ */
+
+struct tree {
+    struct request *rq;
+    struct view_list *l;            /* sorted by pid */
+    size_t *child_of;               /* index of the parent, or SIZE_MAX */
+    size_t left;                    /* rows still allowed */
+    size_t shown;
+};
+
+static void tree_row(struct tree *t, size_t i, const char *prefix)
+{
+    const struct process_view *v = &t->l->at[i];
+    struct buf who = { 0 }, pid = { 0 }, initial = { 0 };
+
+    view_pid(&pid, v->pid);
+    view_mfa(&initial, v->initial);
+    buf_printf(&who, "%s%s", prefix, is_atom(v->name) ? atom_text(v->name, NULL) : buf_cstr(&pid));
+    reply_row(t->rq, (struct cell[]){ CELL_TEXT(buf_cstr(&who)), CELL_TEXT(buf_cstr(&pid)),
+                                      CELL_TEXT(v->state), CELL_TEXT(buf_cstr(&initial)) }, 4);
+    buf_fini(&who);
+    buf_fini(&pid);
+    buf_fini(&initial);
+    t->shown++;
+    t->left--;
+}
+
+static void tree_children(struct tree *t, size_t parent, const char *prefix, int depth)
+{
+    size_t last = SIZE_MAX;
+
+    for (size_t i = 0; i < t->l->n; i++) {
+        if (t->child_of[i] == parent)
+            last = i;
+    }
+    for (size_t i = 0; last != SIZE_MAX && i <= last && t->left > 0; i++) {
+        char *line, *deeper;
+
+        if (t->child_of[i] != parent)
+            continue;
+        line = mem_printf("%s%s", prefix, i == last ? "└─ " : "├─ ");
+        deeper = mem_printf("%s%s", prefix, i == last ? "   " : "│  ");
+        tree_row(t, i, line);
+        if (depth < 64)
+            tree_children(t, i, deeper, depth + 1);
+        mem_free(line);
+        mem_free(deeper);
+    }
+}
+
+#define TREE_MAX 5000
+
+void ctl_tree(struct request *rq)
+{
+    static const struct column cols[] = {
+        { "process", COL_TEXT, false }, { "pid", COL_TEXT, false }, { "state", COL_TEXT, false },
+        { "started_with", COL_TEXT, false },
+    };
+    struct view_list l;
+    term root = rq->msg->n_args > 0 ? view_find(request_arg(rq, 0)) : TERM_NONE;
+    struct tree t = { .rq = rq, .l = &l, .left = row_limit(rq) != 0 ? row_limit(rq) : SIZE_MAX };
+
+    if (rq->msg->n_args > 0 && root == TERM_NONE) {
+        reply_error(rq, EXIT_NO, "RN0302", NULL, NULL, "no process `%s`", request_arg(rq, 0));
+        return;
+    }
+    view_processes(PICK_ALL, ORDER_PID, TREE_MAX, 0, &l);
+    qsort(l.at, l.n, sizeof l.at[0], by_pid);
+    t.child_of = MEM_NEW_ARRAY(size_t, l.n);
+    for (size_t i = 0; i < l.n; i++) {
+        struct process_view key = { .pid = l.at[i].parent };
+        struct process_view *p = bsearch(&key, l.at, l.n, sizeof key, by_pid);
+
+        t.child_of[i] = p != NULL && p != &l.at[i] ? (size_t)(p - l.at) : SIZE_MAX;
+    }
+    reply_head(rq, "rnode.tree/1", COLS(cols), false);
+    for (size_t i = 0; i < l.n && t.left > 0; i++) {
+        if (root != TERM_NONE ? l.at[i].pid != root : t.child_of[i] != SIZE_MAX)
+            continue;
+        tree_row(&t, i, "");
+        tree_children(&t, i, "", 0);
+    }
+    if (root != TERM_NONE)
+        reply_done(rq, 0, t.shown, "%s", "");
+    else
+        done_with_count(rq, t.shown, l.matching, "processes");
+    mem_free(t.child_of);
+    view_list_fini(&l);
+}
+
+/* --- names, modules, tables, memory ------------------------------------------------------------------------ */
+
+void ctl_names(struct request *rq)
+{
+    static const struct column cols[] = { { "name", COL_TEXT, false }, { "pid", COL_TEXT, false } };
+    size_t n = 0, total = 0;
+    struct heap bag;
+
+    heap_bag_init(&bag);
+    reply_head(rq, "rnode.names/1", COLS(cols), false);
+    for (term l = registry_names(&bag); is_cons(l); l = cdr(l)) {
+        term pid = registry_whereis(car(l));
+        struct buf text = { 0 };
+
+        if (pid == TERM_NONE)
+            continue;
+        total++;
+        if (row_limit(rq) != 0 && n >= row_limit(rq))
+            continue;
+        view_pid(&text, pid);
+        reply_row(rq, (struct cell[]){ CELL_TEXT(atom_text(car(l), NULL)),
+                                       CELL_TEXT(buf_cstr(&text)) }, 2);
+        buf_fini(&text);
+        n++;
+    }
+    done_with_count(rq, n, total, "names");
+    heap_fini(&bag);
+}
+
+struct module_list { struct module_view *at; size_t n, cap; };
+
+static void add_module(void *arg, const struct module_view *v)
+{
+    struct module_list *l = arg;
+
+    if (l->n == l->cap) {
+        l->cap = l->cap == 0 ? 64 : l->cap * 2;
+        l->at = mem_realloc(l->at, l->cap * sizeof l->at[0]);
+    }
+    l->at[l->n++] = *v;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(atom_text(((const struct module_view *)a)->name, NULL),
+                  atom_text(((const struct module_view *)b)->name, NULL));
+}
+
+void ctl_modules(struct request *rq)
+{
+    static const struct column cols[] = {
+        { "module", COL_TEXT, false }, { "deployment", COL_TEXT, false }, { "code", COL_BYTES, false },
+        { "literals", COL_BYTES, false }, { "functions", COL_COUNT_, false },
+        { "old_code", COL_FLAG, false }, { "md5", COL_TEXT, true },
+    };
+    struct module_list l = { 0 };
+    size_t shown = 0, matching = 0;
+
+    inspect_modules(add_module, &l);
+    qsort(l.at, l.n, sizeof l.at[0], by_name);
+    reply_head(rq, "rnode.modules/1", COLS(cols), false);
+    for (size_t i = 0; i < l.n; i++) {
+        const char *name = atom_text(l.at[i].name, NULL);
+        struct buf md5 = { 0 }, dep = { 0 };
+
+        if (rq->msg->n_args > 0 && strcmp(name, request_arg(rq, 0)) != 0)
+            continue;
+        matching++;
+        if (row_limit(rq) != 0 && shown >= row_limit(rq))
+            continue;
+        shown++;
+        hex(&md5, l.at[i].md5, 16);
+        deploy_of_module(name, &dep);
+        reply_row(rq, (struct cell[]){
+            CELL_TEXT(name), CELL_TEXT(buf_cstr(&dep)), CELL_NUMBER(l.at[i].code_bytes),
+            CELL_NUMBER(l.at[i].literal_bytes), CELL_NUMBER(l.at[i].functions),
+            CELL_NUMBER(l.at[i].has_old), CELL_TEXT(buf_cstr(&md5)),
+        }, ARRAY_LEN(cols));
+        buf_fini(&md5);
+        buf_fini(&dep);
+    }
+    mem_free(l.at);
+    if (rq->msg->n_args > 0 && matching == 0)
+        reply_error(rq, EXIT_NO, "RN0204", NULL, NULL, "`%s` is not loaded", request_arg(rq, 0));
+    else
+        done_with_count(rq, shown, matching, "modules");
+}
+
+static bool sum_heap(void *arg, const struct process_view *v)
+{
+    uint64_t *sum = arg;
+
+    sum[0] += v->heap_bytes;
+    sum[1] += v->messages;
+    return true;
+}
+
+static void sum_code(void *arg, const struct module_view *v)
+{
+    uint64_t *sum = arg;
+
+    sum[0] += v->code_bytes;
+    sum[1] += v->literal_bytes;
+}
+
+static uint64_t resident_bytes(void)
+{
+    FILE *in = fopen("/proc/self/statm", "re");
+    unsigned long long pages = 0;
+
+    if (in == NULL)
+        return 0;
+    if (fscanf(in, "%*u %llu", &pages) != 1)
+        pages = 0;
+    fclose(in);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void ctl_memory(struct request *rq)
+{
+    static const struct column cols[] = {
+        { "resident", COL_BYTES, false }, { "vm", COL_BYTES, false }, { "heaps", COL_BYTES, false },
+        { "code", COL_BYTES, false }, { "literals", COL_BYTES, false }, { "malloc", COL_BYTES, false },
+        { "processes", COL_COUNT_, false }, { "messages", COL_COUNT_, false },
+        { "atoms", COL_COUNT_, false },
+    };
+    uint64_t heap[2] = { 0 }, code[2] = { 0 };
+    size_t alive = inspect_processes(false, sum_heap, heap);
+    struct mallinfo2 mi = mallinfo2();
+
+    inspect_modules(sum_code, code);
+    reply_head(rq, "rnode.memory/1", COLS(cols), true);
+    reply_row(rq, (struct cell[]){
+        CELL_NUMBER(resident_bytes()), CELL_NUMBER(slab_bytes_in_use()), CELL_NUMBER(heap[0]),
+        CELL_NUMBER(code[0]), CELL_NUMBER(code[1]), CELL_NUMBER(mi.uordblks + mi.hblkhd),
+        CELL_NUMBER(alive), CELL_NUMBER(heap[1]), CELL_NUMBER(atom_count()),
+    }, ARRAY_LEN(cols));
+    reply_done(rq, 0, 0, "%s", "");
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c - calls on behalf of people
+ *
+ * The module rnode_control holds the try; it reports through two built-ins, which find the run by
+ * its number. A run that is killed never gets there: the exit hook reports it. Whoever takes the
+ * run out of the table reports, so nobody else can.
+ */
+#include "ctl/run.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/epoch.h"
+#include "beam/asm.h"
+#include "heap/heap.h"
+#include "term/print.h"
+#include "vm/bif.h"
+#include "vm/code.h"
+#include "vm/inspect.h"
+#include "vm/process.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static const char control_module[] =
+    "module rnode_control\n"
+    "export run/4\n"
+    "function run/4\n"
+    "    allocate 4 4\n"
+    "    init_yregs [y0 y1]\n"
+    "    move x0 y2\n"
+    "    try y3 @caught\n"
+    "    move x1 x0\n"
+    "    move x2 x1\n"
+    "    move x3 x2\n"
+    "    call_ext 3 erlang:apply/3\n"
+    "    try_end y3\n"
+    "    move x0 x1\n"
+    "    move y2 x0\n"
+    "    call_ext_last 2 rnode_native:done/2 4\n"
+    "caught:\n"
+    "    try_case y3\n"
+    "    move x1 y0\n"
+    "    move x0 y1\n"
+    "    move x2 x0\n"
+    "    build_stacktrace\n"
+    "    move x0 x3\n"
+    "    move y0 x2\n"
+    "    move y1 x1\n"
+    "    move y2 x0\n"
+    "    call_ext_last 4 rnode_native:raised/4 4\n";
+
+struct run {
+    struct run *next;
+    uint64_t id;
+    term pid;
+    size_t text_bytes_max;
+    run_done_fn *done;
+    run_output_fn *output;
+    void *arg;
+    int64_t start_ns;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct run *first;              /* [lk] few at a time: people ask for them */
+    uint64_t last_id;               /* [lk] */
+    _Atomic uint32_t count;         /* [any] lets the exit hook pass by without the lock */
+} runs = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static term atom_rnode_control, atom_run;
+
+/* --- text --------------------------------------------------------------------------------------- */
+
+void exception_print(struct buf *out, term class, term reason, size_t max_bytes)
+{
+    term_print(out, class, 0, 64);
+    buf_str(out, ": ");
+    term_print(out, reason, PRINT_STRINGS | PRINT_UNICODE, max_bytes);
+}
+
+static term property(term list, term key)
+{
+    for (; is_cons(list); list = cdr(list)) {
+        if (is_tuple_n(car(list), 2) && tuple_elem(car(list), 0) == key)
+            return tuple_elem(car(list), 1);
+    }
+    return TERM_NONE;
+}
+
+/* m:f/2 (m.erl:12), or m:f(1,2) when the arguments are known */
+static void stack_entry(struct buf *out, term entry)
+{
+    term arity = tuple_elem(entry, 2), location = tuple_elem(entry, 3), file, line;
+
+    atom_print(out, tuple_elem(entry, 0));
+    buf_u8(out, ':');
+    atom_print(out, tuple_elem(entry, 1));
+    if (is_small(arity)) {
+        buf_printf(out, "/%lld", (long long)small_val(arity));
+    } else {
+        const char *comma = "(";
+
+        for (; is_cons(arity); arity = cdr(arity), comma = ", ") {
+            buf_str(out, comma);
+            term_print(out, car(arity), PRINT_STRINGS | PRINT_UNICODE, 200);
+        }
+        buf_str(out, *comma == '(' ? "()" : ")");
+    }
+    file = property(location, ATOM_file);
+    line = property(location, ATOM_line);
+    if (file == TERM_NONE || !is_small(line))
+        return;
+    buf_str(out, " (");
+    for (; is_cons(file); file = cdr(file)) {
+        if (is_small(car(file)))
+            buf_u8(out, (uint8_t)small_val(car(file)));
+    }
+    buf_printf(out, ":%lld)", (long long)small_val(line));
+}
+
+void stack_print(struct buf *out, term stack, const char *indent)
+{
+    for (; is_cons(stack); stack = cdr(stack)) {
+        term entry = car(stack);
+
+        if (!is_tuple_n(entry, 4) || !is_atom(tuple_elem(entry, 0)) || !is_atom(tuple_elem(entry, 1)))
+            continue;
+        if (tuple_elem(entry, 0) == atom_rnode_control)
+            continue; /* the try around the call is of no interest */
+        buf_str(out, indent);
+        buf_str(out, "in ");
+        stack_entry(out, entry);
+        buf_u8(out, '\n');
+    }
+}
+
+/* --- the table ------------------------------------------------------------------------------------ */
+
+/* Take the run with this id or, when id is 0, of this pid. NULL: it was reported already. */
+static struct run *run_take(uint64_t id, term pid)
+{
+    struct run *found = NULL;
+
+    pthread_mutex_lock(&runs.lock);
+    for (struct run **at = &runs.first; *at != NULL; at = &(*at)->next) {
+        if (id != 0 ? (*at)->id == id : (*at)->pid == pid) {
+            found = *at;
+            *at = found->next;
+            atomic_fetch_sub_explicit(&runs.count, 1, memory_order_relaxed);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&runs.lock);
+    return found;
+}
+
+static void run_report(struct run *r, enum run_end end, struct buf *text, struct buf *trace,
+                       uint64_t reductions)
+{
+    struct run_report report = {
+        .end = end, .text = buf_cstr(text), .trace = buf_cstr(trace),
+        .time_ns = clock_monotonic_ns() - r->start_ns, .reductions = reductions,
+    };
+
+    r->done(r->arg, &report);
+    buf_fini(text);
+    buf_fini(trace);
+    mem_free(r);
+}
+
+static struct run *run_of_arg(term id)
+{
+    return is_small(id) ? run_take((uint64_t)small_val(id), TERM_NONE) : NULL;
+}
+
+/* rnode_native:done(Id, Value) */
+static term native_done(struct process *p, const term *a)
+{
+    struct run *r = run_of_arg(a[0]);
+    struct buf text = { 0 }, trace = { 0 };
+
+    if (r == NULL)
+        return bif_badarg(p);
+    term_print(&text, a[1], PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
+    run_report(r, RUN_VALUE, &text, &trace, p->reductions);
+    return ATOM_ok;
+}
+
+/* rnode_native:raised(Id, Class, Reason, Stack) */
+static term native_raised(struct process *p, const term *a)
+{
+    struct run *r = run_of_arg(a[0]);
+    struct buf text = { 0 }, trace = { 0 };
+
+    if (r == NULL)
+        return bif_badarg(p);
+    exception_print(&text, a[1], a[2], r->text_bytes_max);
+    stack_print(&trace, a[3], "  ");
+    run_report(r, RUN_RAISED, &text, &trace, p->reductions);
+    return ATOM_ok;
+}
+
+void run_process_exited(term pid, term reason)
+{
+    struct run *r;
+    struct buf text = { 0 }, trace = { 0 };
+
+    /* relaxed: the count was raised before the process could run, and it is this process that
+     * exits, so it is seen; a stale count of others only costs a look under the lock */
+    if (atomic_load_explicit(&runs.count, memory_order_relaxed) == 0)
+        return;
+    r = run_take(0, pid);
+    if (r == NULL)
+        return;
+    term_print(&text, reason, PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
+    run_report(r, RUN_EXITED, &text, &trace, 0);
+}
+
+/* --- starting ---------------------------------------------------------------------------------------- */
+
+void run_register(void)
+{
+    static const struct bif natives[] = {
+        { "rnode_native", "done", 2, BIF_PLAIN, native_done },
+        { "rnode_native", "raised", 4, BIF_PLAIN, native_raised },
+    };
+
+    bif_register(natives, ARRAY_LEN(natives));
+}
+
+void run_init(void)
+{
+    struct buf beam = { 0 };
+    struct asm_options opt = { 0 };
+    struct text_error te;
+    struct load_error le;
+    struct prepared *pr;
+    term busy;
+    int rc = beam_assemble(control_module, sizeof control_module - 1, "run.c", &opt, &beam, &te);
+
+    ASSERT(rc == 0);
+    atom_rnode_control = atom_from_cstr("rnode_control");
+    atom_run = atom_from_cstr("run");
+    rc = code_prepare(beam.data, beam.len, atom_rnode_control, &pr, &le);
+    ASSERT(rc == 0);
+    rc = code_commit(&pr, 1, &busy);
+    ASSERT(rc == 0);
+    buf_fini(&beam);
+}
+
+term run_start(term module, term function, term args, const struct run_limits *limits,
+               run_done_fn *done, run_output_fn *output, void *arg, uint64_t *ret_id)
+{
+    struct spawn_options so = {
+        .prio = PRIO_NORMAL, .group_leader = TERM_NONE, .monitor_opts = TERM_NONE,
+        .max_heap_words = limits->heap_words_max, .max_heap_kill = true,
+    };
+    struct run *r = MEM_NEW(struct run);
+    struct heap bag;
+    term list, pid;
+
+    heap_bag_init(&bag);
+    r->text_bytes_max = limits->text_bytes_max;
+    r->done = done;
+    r->output = output;
+    r->arg = arg;
+    r->start_ns = clock_monotonic_ns();
+    pthread_mutex_lock(&runs.lock);
+    *ret_id = r->id = ++runs.last_id;
+    list = heap_list(&bag, (term[]){ heap_int(&bag, (int64_t)r->id), module, function, args }, 4,
+                     TERM_NIL);
+    /* The lock is held until the pid is in the table: the process may end before this returns. */
+    epoch_enter();
+    pid = process_spawn_mfa(NULL, atom_rnode_control, atom_run, list, &so, NULL);
+    epoch_leave();
+    if (pid != TERM_NONE) {
+        r->pid = pid;
+        r->next = runs.first;
+        runs.first = r;
+        atomic_fetch_add_explicit(&runs.count, 1, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&runs.lock);
+    heap_fini(&bag);
+    if (pid == TERM_NONE)
+        mem_free(r);
+    return pid;
+}
+
+
+void run_kill(uint64_t id)
+{
+    term pid = TERM_NONE;
+
+    pthread_mutex_lock(&runs.lock);
+    for (struct run *r = runs.first; r != NULL; r = r->next) {
+        if (r->id == id)
+            pid = r->pid;
+    }
+    pthread_mutex_unlock(&runs.lock);
+    if (pid != TERM_NONE)
+        inspect_kill(pid);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.h - one call in a fresh process, and what came of it
+ *
+ * A run is a process that calls M:F(Args) inside a try. Its end is reported exactly once, whatever
+ * the end is: a value, an exception, or a kill from outside. Any thread may start runs; the report
+ * comes on a scheduler thread and must not block.
+ */
+#ifndef CTL_RUN_H
+#define CTL_RUN_H
+
+#include "base/bytes.h"
+#include "term/term.h"
+
+enum run_end { RUN_VALUE, RUN_RAISED, RUN_EXITED };
+
+struct run_report {
+    enum run_end end;
+    const char *text;       /* value, or "error: badarith", or the exit reason; lent */
+    const char *trace;      /* lines of the stack, or ""; lent */
+    int64_t time_ns;
+    uint64_t reductions;
+};
+typedef void run_done_fn(void *arg, const struct run_report *r);
+typedef void run_output_fn(void *arg, const void *data, size_t len);
+
+struct run_limits {
+    size_t heap_words_max;      /* 0: none */
+    size_t text_bytes_max;      /* of the value or exception; 0: none */
+};
+
+/* Make the built-ins that report callable: before the first module is loaded. */
+void run_register(void);
+/* Load the module that runs are made of: once, after the engine is up. */
+void run_init(void);
+
+/* Call module:function(args...) in a fresh process; args is a list, copied. output may be NULL:
+ * then what it prints goes to the node's own console. TERM_NONE: no room for a process, and done
+ * is not called. *ret_id names the run for run_kill. */
+term run_start(term module, term function, term args, const struct run_limits *limits,
+               run_done_fn *done, run_output_fn *output, void *arg, uint64_t *ret_id);
+/* Kill the process of a run that has not ended. Any thread. */
+void run_kill(uint64_t id);
+/* Every process's end passes here (vm_exit_hook). Any scheduler. */
+void run_process_exited(term pid, term reason);
+
+/* An exception as text: "error: badarith", and its stack, a line for each entry. */
+void exception_print(struct buf *out, term class, term reason, size_t max_bytes);
+void stack_print(struct buf *out, term stack, const char *indent);
+
+#endif

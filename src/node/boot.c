@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * boot.c - start order of the virtual machine
+ */
+#include "node/boot.h"
+
+#include "base/alloc.h"
+#include "base/errors.h"
+#include "bif/bif.h"
+#include "ctl/run.h"
+#include "term/atom.h"
+#include "vm/code.h"
+#include "vm/engine.h"
+#include "vm/sched.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void boot_vm(const struct boot_options *opt)
+{
+    struct vm_options vo = {
+        .schedulers = opt->schedulers, .job_threads = opt->job_threads,
+        .processes_max = opt->processes_max,
+    };
+
+    atom_table_init(opt->atoms_max);
+    literal_region_init();
+    engine_init();
+    bif_init();
+    run_register();
+    for (size_t i = 0; opt->code_path != NULL && opt->code_path[i] != NULL; i++)
+        code_path_add(opt->code_path[i]);
+    vm_start(&vo);
+    run_init();
+}
+
+int read_whole_file(const char *path, struct buf *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    ssize_t n;
+
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR ? -ERR_NOT_FOUND : -ERR_SYSTEM;
+    if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
+        close(fd);
+        return -ERR_NOT_FOUND;
+    }
+    do {
+        size_t want = (size_t)st.st_size > out->len ? (size_t)st.st_size - out->len + 1 : 4096;
+        void *room = buf_room(out, want);
+
+        n = read(fd, room, want);
+        out->len -= want - (n > 0 ? (size_t)n : 0);
+    } while (n > 0);
+    close(fd);
+    return n < 0 ? -ERR_SYSTEM : 0;
+}
+
+/* Read Module.beam from the first folder of the code path that has it. */
+static int read_from_path(const char *module, struct buf *out, char **ret_file)
+{
+    for (size_t i = 0; i < code_path_count(); i++) {
+        char *file = mem_printf("%s/%s.beam", code_path_get(i), module);
+        int rc = read_whole_file(file, out);
+
+        if (rc != -ERR_NOT_FOUND) {
+            *ret_file = file;
+            return rc;
+        }
+        mem_free(file);
+    }
+    *ret_file = NULL;
+    return -ERR_NOT_FOUND;
+}
+
+int load_module(const char *name_or_path, term *ret_module, struct buf *errors)
+{
+    size_t n = strlen(name_or_path);
+    bool is_path = n > 5 && strcmp(name_or_path + n - 5, ".beam") == 0;
+    term expect = is_path ? TERM_NONE : atom_from_utf8(name_or_path, n), busy;
+    struct buf beam = { 0 };
+    struct load_error le = { "" };
+    struct prepared *pr = NULL;
+    char *file = NULL;
+    int rc;
+
+    if (!is_path && code_is_loaded(expect)) {
+        *ret_module = expect;
+        return 0;
+    }
+    if (is_path) {
+        file = mem_strdup(name_or_path);
+        rc = read_whole_file(file, &beam);
+    } else {
+        rc = read_from_path(name_or_path, &beam, &file);
+    }
+    if (rc < 0) {
+        buf_printf(errors, "error[RN0204]: %s: %s\n", name_or_path,
+                   rc == -ERR_NOT_FOUND ? "no such module on the code path" : strerror(errno));
+        goto out;
+    }
+    rc = code_prepare(beam.data, beam.len, expect, &pr, &le);
+    if (rc < 0) {
+        buf_printf(errors, "error[RN0201]: %s is refused: %s\n", file, le.text);
+        goto out;
+    }
+    *ret_module = prepared_module(pr);
+    rc = code_commit(&pr, 1, &busy);
+    if (rc < 0) {
+        buf_printf(errors, "error[RN0203]: %s has old code in use\n", name_or_path);
+        prepared_free(pr);
+    }
+out:
+    buf_fini(&beam);
+    mem_free(file);
+    return rc;
+}

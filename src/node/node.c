@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * node.c - a node's life
+ *
+ * Start: folder, log, engine, store, live deployment, control socket, ready. Stop: no new requests,
+ * those that run may finish, then the socket, the engine and the store, in the reverse order.
+ * The main thread is the control thread: it runs the event base, signals included.
+ */
+#include "node/node.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "ctl/client.h"
+#include "ctl/deploy.h"
+#include "ctl/exits.h"
+#include "ctl/node_api.h"
+#include "ctl/run.h"
+#include "ctl/server.h"
+#include "ctl/view.h"
+#include "node/boot.h"
+#include "node/crash.h"
+#include "node/notify.h"
+#include "vm/hooks.h"
+#include "vm/sched.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DRAIN_MAX_S 30
+
+static struct {
+    struct node_start *start;
+    struct event_base *base;
+    struct server *server;
+    char *folder, *socket, *name;
+    int exit;
+    _Atomic int halt_status;        /* [any] of erlang:halt, plus 1 */
+    bool stopping;
+} node;
+
+struct node_api node_api;
+
+/* --- configuration -------------------------------------------------------------------------------- */
+
+static enum log_format log_format_of(const char *text)
+{
+    if (strcmp(text, "json") == 0)
+        return LOG_FORMAT_JSON;
+    if (strcmp(text, "logfmt") == 0)
+        return LOG_FORMAT_LOGFMT;
+    if (strcmp(text, "auto") == 0 && getenv("JOURNAL_STREAM") != NULL && !isatty(STDERR_FILENO))
+        return LOG_FORMAT_JOURNAL;
+    return LOG_FORMAT_TEXT;
+}
+
+static void apply_log(const struct options *o)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+
+    if (!log_level_parse(option_text(o, OPT_log_level), &level))
+        level = LOG_LEVEL_INFO;
+    if (node.start->verbose)
+        level = LOG_LEVEL_DEBUG;
+    log_configure(level, log_format_of(option_text(o, OPT_log_format)), STDERR_FILENO);
+    log_levels_reset();
+    for (size_t i = 0; option_items(o, OPT_log_levels)[i] != NULL; i++) {
+        const char *item = option_items(o, OPT_log_levels)[i], *eq = strchr(item, '=');
+        char *subsystem;
+
+        if (eq == NULL || !log_level_parse(eq + 1, &level))
+            continue;
+        subsystem = mem_printf("%.*s", (int)(eq - item), item);
+        log_subsystem_level(subsystem, level);
+        mem_free(subsystem);
+    }
+}
+
+/* What may change while the node runs. Control thread. */
+static void apply_live(const struct options *o)
+{
+    apply_log(o);
+    node_api.limits = (struct request_limits){
+        .eval_ms = option_number(o, OPT_limits_eval_time),
+        .eval_heap_bytes = option_number(o, OPT_limits_eval_heap),
+        .eval_output_bytes = option_number(o, OPT_limits_eval_output),
+        .deploy_bytes = option_number(o, OPT_limits_deploy_size),
+        .trace_events = option_number(o, OPT_limits_trace_events),
+        .trace_rate = option_number(o, OPT_limits_trace_rate),
+        .trace_ms = option_number(o, OPT_limits_trace_time),
+        .trace_sessions = option_number(o, OPT_limits_trace_sessions),
+        .mailbox_warn = option_number(o, OPT_vm_mailbox_warn),
+        .deploy_keep = option_number(o, OPT_deploy_keep),
+        .purge_kill = strcmp(option_text(o, OPT_deploy_purge), "kill") == 0,
+    };
+    node_api.connections_max = (size_t)option_number(o, OPT_limits_connections);
+    node_api.role_users[ROLE_VIEW] = option_items(o, OPT_control_view);
+    node_api.role_users[ROLE_OPERATE] = option_items(o, OPT_control_operate);
+    node_api.role_users[ROLE_ADMIN] = option_items(o, OPT_control_admin);
+}
+
+static int read_again(struct options *o, struct buf *out)
+{
+    int rc = 0;
+
+    options_init(o);
+    if (node.start->config_path != NULL)
+        rc = options_load_all(o, node.start->config_path, false, out);
+    for (size_t i = 0; rc == 0 && node.start->sets[i] != NULL; i++)
+        rc = options_set(o, node.start->sets[i], out);
+    return rc;
+}
+
+static int node_reload(struct buf *out)
+{
+    struct options *now = node.start->options, fresh;
+    int rc = read_again(&fresh, out);
+    enum option_id frozen = OPT_COUNT;
+
+    if (rc == 0) {
+        /* What the command line of a --dev node set is not in the files. */
+        frozen = node.start->dev_name != NULL ? OPT_COUNT
+                                              : options_first_frozen_change(now, &fresh);
+        if (frozen != OPT_COUNT) {
+            buf_printf(out, "error[RN0405]: %s.%s needs a restart: it is \"%s\" and would be \"%s\"\n",
+                       option_rows[frozen].section, option_rows[frozen].key,
+                       now->value[frozen].text, fresh.value[frozen].text);
+            rc = -ERR_BUSY;
+        }
+    }
+    if (rc < 0) {
+        options_fini(&fresh);
+        LOG(ERROR, "node.reload", LOG_FIELDS("code", "RN0401"), "refused: %s", buf_cstr(out));
+        return rc;
+    }
+    for (int i = 0; i < OPT_COUNT; i++) {
+        if (option_rows[i].live && strcmp(now->value[i].text, fresh.value[i].text) != 0)
+            buf_printf(out, "%s.%s: \"%s\" -> \"%s\"\n", option_rows[i].section, option_rows[i].key,
+                       now->value[i].text, fresh.value[i].text);
+    }
+    for (int i = 0; i < OPT_COUNT; i++) {
+        if (option_rows[i].live) {
+            struct option_value swap = now->value[i];
+
+            now->value[i] = fresh.value[i];
+            fresh.value[i] = swap;
+        }
+    }
+    apply_live(now);
+    options_fini(&fresh);
+    LOG(INFO, "node.reload", NULL, "%s", out->len > 0 ? buf_cstr(out) : "nothing changed");
+    return 0;
+}
+
+/* --- stopping ---------------------------------------------------------------------------------------- */
+
+static void stop_loop(void)
+{
+    event_base_loopbreak(node.base);
+}
+
+static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    LOG(WARNING, "node.drain", NULL, "requests still run after %d s; they are dropped", DRAIN_MAX_S);
+    stop_loop();
+}
+
+static void node_stop(bool now)
+{
+    struct timeval max = { .tv_sec = DRAIN_MAX_S };
+
+    if (now || node.stopping) {
+        stop_loop();
+        return;
+    }
+    node.stopping = true;
+    notify_state("STOPPING=1");
+    LOG(INFO, "node.stop", NULL, "stopping; once more to skip the drain");
+    event_base_once(node.base, -1, EV_TIMEOUT, on_drain_timeout, NULL, &max);
+    server_drain(node.server, stop_loop);
+}
+
+static void on_stop_signal(evutil_socket_t sig, short what, void *arg)
+{
+    node_stop(false);
+}
+
+static void on_reload_signal(evutil_socket_t sig, short what, void *arg)
+{
+    struct buf out = { 0 };
+    int rc = node_reload(&out); /* logs what came of it */
+
+    buf_fini(&out);
+    if (rc == 0)
+        notify_state("READY=1");
+}
+
+static void on_report_signal(evutil_socket_t sig, short what, void *arg)
+{
+    struct buf out = { 0 };
+
+    view_report(&out);
+    LOG(NOTICE, "node.report", NULL, "%s", buf_cstr(&out));
+    buf_fini(&out);
+}
+
+static void on_crash_signal(evutil_socket_t sig, short what, void *arg)
+{
+    char *path = crash_write(node.folder, "asked for with SIGQUIT");
+
+    LOG(CRITICAL, "node.crash", NULL, "crash dump in %s", path != NULL ? path : "no file");
+    abort();
+}
+
+/* --- hooks of the engine -------------------------------------------------------------------------- */
+
+static void on_halt(int status, bool dump, bool flush)
+{
+    if (dump)
+        abort();
+    atomic_store(&node.halt_status, status + 1);
+    event_base_loopbreak(node.base);
+}
+
+static bool on_process_exit(struct process *p)
+{
+    run_process_exited(p->pid, p->exit_reason);
+    return false;
+}
+
+/* --- starting ----------------------------------------------------------------------------------------- */
+
+static int make_folder(const char *path)
+{
+    struct stat st;
+
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return -ERR_SYSTEM;
+    /* /tmp is everybody's: a folder of that name that is not ours is somebody's trap. */
+    if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid()) {
+        errno = EPERM;
+        return -ERR_SYSTEM;
+    }
+    return 0;
+}
+
+static int start_failed(int exit, const char *code, const char *text, const char *path)
+{
+    const struct explanation *ex = explanation_find(code);
+
+    fprintf(stderr, "error[%s]: %s %s: %s\n  = Try:  %s\n", code, text, path, strerror(errno),
+            ex != NULL ? ex->hint : "");
+    return exit;
+}
+
+static void choose_names(const struct options *o)
+{
+    char host[HOST_NAME_MAX + 1] = "node";
+
+    if (node.start->dev_name != NULL) {
+        node.folder = dev_folder(node.start->dev_name);
+        node.socket = mem_printf("%s/control.sock", node.folder);
+        node.name = mem_strdup(node.start->dev_name);
+        return;
+    }
+    node.folder = mem_strdup(option_text(o, OPT_store_path));
+    node.socket = mem_strdup(option_text(o, OPT_listen_control));
+    if (option_text(o, OPT_node_name)[0] == 0 && gethostname(host, sizeof host - 1) == 0)
+        host[strcspn(host, ".")] = 0;
+    node.name = mem_strdup(option_text(o, OPT_node_name)[0] != 0 ? option_text(o, OPT_node_name)
+                                                                  : host);
+}
+
+static void fill_api(void)
+{
+    node_api.name = node.name;
+    node_api.version = PACKAGE_VERSION;
+    node_api.data_dir = node.folder;
+    node_api.socket = node.socket;
+    node_api.start_ns = clock_monotonic_ns();
+    node_api.dev = node.start->dev_name != NULL;
+    node_api.stop = node_stop;
+    node_api.reload = node_reload;
+}
+
+static void add_signal(int sig, event_callback_fn fn)
+{
+    struct event *ev = evsignal_new(node.base, sig, fn, NULL);
+
+    event_add(ev, NULL);
+}
+
+static void start_engine(const struct options *o)
+{
+    struct boot_options bo = {
+        .atoms_max = (uint32_t)option_number(o, OPT_vm_max_atoms),
+        .processes_max = (uint32_t)option_number(o, OPT_vm_max_processes),
+        .schedulers = (unsigned)option_number(o, OPT_vm_schedulers),
+        .job_threads = (unsigned)option_number(o, OPT_vm_dirty_io),
+        .code_path = option_items(o, OPT_vm_code_path),
+    };
+
+    vm_crash_hook = crash_hook;
+    vm_exit_hook = on_process_exit;
+    vm_halt_hook = on_halt;
+    boot_vm(&bo);
+}
+
+/* 0, or an exit code after telling why. */
+static int start_parts(const struct options *o)
+{
+    int rc;
+
+    if (make_folder(node.folder) < 0)
+        return start_failed(EXIT_CANNOT_CREATE, "RN0601", "cannot use", node.folder);
+    start_engine(o);
+    rc = deploy_open(node.folder, (size_t)option_number(o, OPT_store_map_size),
+                     strcmp(option_text(o, OPT_store_sync), "commit") == 0 && !node_api.dev);
+    if (rc < 0)
+        return start_failed(EXIT_IO, rc == -ERR_VERSION ? "RN0602" : "RN0601", "cannot open the store in",
+                            node.folder);
+    node.base = event_base_new();
+    rc = server_start(node.base, node.socket, node_api.dev, &node.server);
+    if (rc < 0) {
+        if (rc == -ERR_EXISTS)
+            errno = EADDRINUSE;
+        return start_failed(EXIT_CANNOT_CREATE, "RN0501", "cannot listen at", node.socket);
+    }
+    deploy_restore();
+    add_signal(SIGTERM, on_stop_signal);
+    add_signal(SIGINT, on_stop_signal);
+    add_signal(SIGHUP, on_reload_signal);
+    add_signal(SIGUSR1, on_report_signal);
+    add_signal(SIGQUIT, on_crash_signal);
+    return 0;
+}
+
+static void say_ready(void)
+{
+    char threads[16], took[32];
+
+    snprintf(threads, sizeof threads, "%u", sched_count());
+    snprintf(took, sizeof took, "%lld ms",
+             (long long)(clock_monotonic_ns() - node_api.start_ns) / 1000000);
+    LOG(INFO, "node.ready", LOG_FIELDS("socket", node.socket, "took", took),
+        "%s is ready: rnode %s, %s schedulers", node.name, PACKAGE_VERSION, threads);
+    if (node_api.dev) {
+        printf("%s is running · data in %s\n"
+               "try: rnodectl%s%s status · rnodectl%s%s deploy FILE.beam · stop: rnodectl%s%s stop\n",
+               node.name, node.folder, strcmp(node.name, "dev") != 0 ? " -c " : "",
+               strcmp(node.name, "dev") != 0 ? node.name : "",
+               strcmp(node.name, "dev") != 0 ? " -c " : "",
+               strcmp(node.name, "dev") != 0 ? node.name : "",
+               strcmp(node.name, "dev") != 0 ? " -c " : "",
+               strcmp(node.name, "dev") != 0 ? node.name : "");
+        fflush(stdout);
+    }
+    notify_state("READY=1");
+}
+
+int node_main(struct node_start *start)
+{
+    int rc, status;
+
+    node.start = start;
+    signal(SIGPIPE, SIG_IGN);
+    if (evthread_use_pthreads() < 0)
+        return EXIT_SYSTEM;
+    choose_names(start->options);
+    fill_api();
+    apply_live(start->options);
+    rc = start_parts(start->options);
+    if (rc != 0)
+        return rc;
+    say_ready();
+    event_base_dispatch(node.base);
+    status = atomic_load(&node.halt_status);
+    LOG(INFO, "node.end", NULL, "%s ends", node.name);
+    server_free(node.server);
+    vm_stop();
+    deploy_close();
+    return status != 0 ? status - 1 : node.exit;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_main.c - load, call, wait, say what went wrong
+ *
+ * Nothing is opened here that a program does not need: no configuration, store or event loop.
+ */
+#include "node/run_main.h"
+
+#include "base/alloc.h"
+#include "ctl/exits.h"
+#include "ctl/run.h"
+#include "heap/heap.h"
+#include "node/boot.h"
+#include "term/atom.h"
+#include "vm/code.h"
+#include "vm/hooks.h"
+#include "vm/sched.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+    int exit;
+} state = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+
+static void end_with(int exit)
+{
+    pthread_mutex_lock(&state.lock);
+    if (!state.done) {
+        state.done = true;
+        state.exit = exit;
+        pthread_cond_signal(&state.cond);
+    }
+    pthread_mutex_unlock(&state.lock);
+}
+
+static void on_done(void *arg, const struct run_report *r)
+{
+    if (r->end == RUN_VALUE) {
+        end_with(EXIT_OK);
+        return;
+    }
+    fprintf(stderr, "%s%s\n%s", r->end == RUN_EXITED ? "exit: " : "", r->text, r->trace);
+    end_with(EXIT_NO);
+}
+
+static void on_halt(int status, bool dump, bool flush)
+{
+    if (dump)
+        abort();
+    end_with(status);
+}
+
+static bool on_exit_hook(struct process *p)
+{
+    run_process_exited(p->pid, p->exit_reason);
+    return false;
+}
+
+/* "m", "m:f", "dir/m.beam", "dir/m.beam:f" */
+static void split_target(const char *target, char **ret_module, const char **ret_function)
+{
+    const char *colon = strrchr(target, ':');
+
+    *ret_function = colon != NULL ? colon + 1 : "main";
+    *ret_module = colon != NULL ? mem_printf("%.*s", (int)(colon - target), target)
+                                : mem_strdup(target);
+}
+
+/* F/1 with the list of strings when it exists, else F/0. */
+static bool find_call(struct heap *bag, const struct run_command *cmd, term module, term function,
+                      term *ret_args)
+{
+    struct export *one = export_find(module, function, 1), *none = export_find(module, function, 0);
+    size_t n = 0;
+    term list = TERM_NIL;
+
+    if (one == NULL || !export_is_defined(one)) {
+        *ret_args = TERM_NIL;
+        return none != NULL && export_is_defined(none);
+    }
+    while (cmd->args[n] != NULL)
+        n++;
+    while (n > 0)
+        list = heap_cons(bag, heap_cstr(bag, cmd->args[--n]), list);
+    *ret_args = heap_cons(bag, list, TERM_NIL);
+    return true;
+}
+
+int run_main(const struct run_command *cmd)
+{
+    struct boot_options bo = { .schedulers = cmd->schedulers, .code_path = cmd->code_path };
+    struct run_limits limits = { 0 };
+    struct buf errors = { 0 };
+    const char *function_name;
+    char *module_name;
+    struct heap bag;
+    term module, function, args;
+    uint64_t id;
+
+    vm_halt_hook = on_halt;
+    vm_exit_hook = on_exit_hook;
+    boot_vm(&bo);
+    split_target(cmd->target, &module_name, &function_name);
+    if (load_module(module_name, &module, &errors) < 0) {
+        fputs(buf_cstr(&errors), stderr);
+        return EXIT_NO_INPUT;
+    }
+    heap_bag_init(&bag);
+    function = atom_from_utf8(function_name, strlen(function_name));
+    if (function == TERM_NONE || !find_call(&bag, cmd, module, function, &args)) {
+        fprintf(stderr, "error[RN0301]: %s exports neither %s/1 nor %s/0\n", module_name,
+                function_name, function_name);
+        return EXIT_NO_INPUT;
+    }
+    if (run_start(module, function, args, &limits, on_done, NULL, NULL, &id) == TERM_NONE)
+        return EXIT_BUG;
+    pthread_mutex_lock(&state.lock);
+    while (!state.done)
+        pthread_cond_wait(&state.cond, &state.lock);
+    pthread_mutex_unlock(&state.lock);
+    if (fflush(stdout) != 0)
+        return EXIT_IO;
+    /* Other processes may still be running: they end with the program, as promised. */
+    _exit(state.exit);
+}

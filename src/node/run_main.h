@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_main.h - rnoded --run: one private virtual machine in the foreground
+ */
+#ifndef NODE_RUN_MAIN_H
+#define NODE_RUN_MAIN_H
+
+struct run_command {
+    const char *target;             /* MODULE[:FUNCTION] or FILE.beam[:FUNCTION] */
+    const char *const *code_path;   /* NULL-terminated */
+    char *const *args;              /* NULL-terminated: strings for FUNCTION/1 */
+    unsigned schedulers;            /* 0: the default */
+};
+
+/* Run it; the result is the exit code. Does not return to a state in which anything else could be
+ * started: the caller exits. */
+int run_main(const struct run_command *cmd);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inspect.c - reading other people's processes while they stand still
+ */
+#include "vm/inspect.h"
+
+#include "base/epoch.h"
+#include "vm/code_priv.h"
+#include "vm/engine.h"
+#include "vm/mailbox.h"
+#include "vm/process.h"
+#include "vm/process_priv.h"
+#include "vm/registry.h"
+#include "vm/sched.h"
+
+/* --- processes -------------------------------------------------------------------------------- */
+
+static const char *state_name(uint32_t state)
+{
+    switch (state) {
+    case PROC_WAITING:
+    case PROC_HELD:
+        return "waiting";
+    case PROC_RUNNABLE:
+        return "runnable";
+    case PROC_RUNNING:
+        return "running";
+    default:
+        return "exiting";
+    }
+}
+
+/* The old images of all modules, gathered once per look. */
+struct old_images { const void *lo[256], *hi[256]; size_t n; };
+
+static void add_old_image(struct module *m, void *arg)
+{
+    struct old_images *o = arg;
+
+    if (m->old == NULL || o->n == 256)
+        return;
+    o->lo[o->n] = m->old->code;
+    o->hi[o->n++] = (const uint8_t *)m->old->code + m->old->code_bytes;
+}
+
+static bool uses_old(const struct process *p, const struct old_images *o)
+{
+    for (size_t i = 0; i < o->n; i++) {
+        if (engine_stack_uses_code(p, o->lo[i], o->hi[i]))
+            return true;
+    }
+    return false;
+}
+
+static void view_fill(struct process_view *v, const struct process *p, const struct old_images *old)
+{
+    uint32_t state = atomic_load_explicit(&p->state, memory_order_relaxed), arity;
+    term name = atomic_load_explicit(&p->registered, memory_order_relaxed);
+    bool whole = state != PROC_EXITING;
+
+    *v = (struct process_view){
+        .pid = p->pid, .parent = p->parent, .name = is_atom(name) ? name : TERM_NIL,
+        .initial = { p->initial[0], p->initial[1], p->initial[2] },
+        .current = { TERM_NIL, TERM_NIL, TERM_NIL }, .state = state_name(state),
+        .reductions = p->reductions, .trap_exit = p->trap_exit,
+    };
+    if (!whole)     /* heap, stack and mailbox may be gone */
+        return;
+    v->messages = mailbox_length(p);
+    v->heap_bytes = heap_bytes(&p->heap);
+    if (engine_current_function(p, &v->current[0], &v->current[1], &arity))
+        v->current[2] = small_make(arity);
+    v->old_code = old->n > 0 && uses_old(p, old);
+}
+
+size_t inspect_processes(bool want_old_code,
+                         bool (*visit)(void *arg, const struct process_view *v), void *arg)
+{
+    uint32_t at = 0;
+    size_t seen = 0;
+    bool more = true;
+
+    while (more) {
+        struct old_images old = { .n = 0 };
+
+        world_stop();
+        epoch_enter();
+        if (want_old_code)
+            code_each(add_old_image, &old);
+        for (size_t i = 0; more && i < INSPECT_BATCH; i++) {
+            struct process *p = process_table_next(&at);
+            struct process_view v;
+
+            if (p == NULL) {
+                more = false;
+                break;
+            }
+            view_fill(&v, p, &old);
+            seen++;
+            more = visit(arg, &v);
+        }
+        epoch_leave();
+        world_resume();
+    }
+    return seen;
+}
+
+term inspect_process_info(term pid, term items, struct heap *bag)
+{
+    struct process *p;
+    term answer = TERM_NONE;
+
+    world_stop();
+    epoch_enter();
+    p = process_lookup(pid);
+    /* Nobody runs it, and nobody else may hold it while the world stands: it is ours. */
+    if (p != NULL && atomic_load(&p->state) != PROC_EXITING)
+        answer = process_answer(p, REQUEST_INFO, items, bag);
+    if (answer != TERM_NONE)
+        answer = heap_copy(bag, answer);
+    epoch_leave();
+    world_resume();
+    return answer;
+}
+
+uint32_t inspect_processes_max(void)
+{
+    return process_table_max();
+}
+
+bool inspect_is_alive(term pid)
+{
+    bool alive;
+
+    epoch_enter();
+    alive = process_lookup(pid) != NULL;
+    epoch_leave();
+    return alive;
+}
+
+bool inspect_kill(term pid)
+{
+    struct process *p;
+
+    epoch_enter();
+    p = process_lookup(pid);
+    if (p != NULL)
+        signal_post(p, SIG_EXIT, pid, TERM_NONE, ATOM_kill);
+    epoch_leave();
+    return p != NULL;
+}
+
+/* --- modules ------------------------------------------------------------------------------------ */
+
+struct module_visit { void (*visit)(void *arg, const struct module_view *v); void *arg; };
+
+static void visit_module(struct module *m, void *arg)
+{
+    struct module_visit *mv = arg;
+    struct module_view v = { .name = m->name, .has_old = m->old != NULL };
+
+    if (m->current == NULL)
+        return;
+    v.code_bytes = m->current->code_bytes;
+    v.literal_bytes = m->current->literals.words * sizeof(term);
+    v.functions = m->current->n_functions;
+    memcpy(v.md5, m->current->md5, sizeof v.md5);
+    mv->visit(mv->arg, &v);
+}
+
+void inspect_modules(void (*visit)(void *arg, const struct module_view *v), void *arg)
+{
+    struct module_visit mv = { visit, arg };
+
+    world_stop();
+    code_each(visit_module, &mv);
+    world_resume();
+}
+
+bool inspect_exports(term module, void (*visit)(void *arg, const struct export_view *v), void *arg)
+{
+    struct module *m;
+
+    world_stop();
+    m = code_module(module);
+    for (size_t i = 0; m != NULL && m->current != NULL && i < m->current->n_exports; i++) {
+        const struct export *e = m->current->exports[i].export;
+        struct export_view v = { e->function, e->arity };
+
+        visit(arg, &v);
+    }
+    world_resume();
+    return m != NULL && m->current != NULL;
+}

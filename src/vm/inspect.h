@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inspect.h - looking at processes and modules from outside
+ *
+ * Any thread that is not a scheduler. Each look stops the world for one batch at a time, so what a
+ * visit sees of one process is consistent, and no batch stops the node for more than a few
+ * milliseconds. Visits run while the world is stopped: they only copy.
+ */
+#ifndef VM_INSPECT_H
+#define VM_INSPECT_H
+
+#include "heap/heap.h"
+
+#define INSPECT_BATCH 8192          /* processes looked at in one stop */
+
+struct process_view {
+    term pid, parent;               /* parent: pid or undefined */
+    term name;                      /* atom, or NIL */
+    term initial[3];                /* M, F, arity */
+    term current[3];                /* the same of the innermost function; NIL: unknown */
+    const char *state;              /* static: waiting, runnable, exiting, suspended, ... */
+    uint64_t messages, heap_bytes, reductions;
+    bool old_code;                  /* filled only when asked for */
+    bool trap_exit;
+};
+
+/* Visit every process until visit returns false. Returns how many are alive. */
+size_t inspect_processes(bool want_old_code,
+                         bool (*visit)(void *arg, const struct process_view *v), void *arg);
+
+/* What process_info(Pid, Items) would answer, built in bag: a list. TERM_NONE: it is gone. */
+term inspect_process_info(term pid, term items, struct heap *bag);
+
+struct module_view {
+    term name;
+    size_t code_bytes, literal_bytes, functions;
+    uint8_t md5[16];
+    bool has_old;
+};
+void inspect_modules(void (*visit)(void *arg, const struct module_view *v), void *arg);
+
+struct export_view { term function; uint32_t arity; };
+/* Exports of the current version of a module. False: it is not loaded. */
+bool inspect_exports(term module, void (*visit)(void *arg, const struct export_view *v), void *arg);
+
+uint32_t inspect_processes_max(void);       /* size of the process table */
+
+/* The process with this local pid is alive. */
+bool inspect_is_alive(term pid);
+/* An exit signal with reason kill from the node itself. False: it is gone already. */
+bool inspect_kill(term pid);
+
+#endif
