@@ -47,6 +47,10 @@ bool process_collect(struct process *p, size_t need, unsigned live, unsigned fla
         .max_words = p->ext != NULL ? p->ext->max_heap_words : 0,
     };
 
+    if (p->ext != NULL && p->ext->collect_full) {
+        p->ext->collect_full = false;
+        req.flags |= GC_FULL;
+    }
     req.nspans = roots(p, live, spans);
     gc_collect(&p->heap, &req);
     if (p->sched != NULL)

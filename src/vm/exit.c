@@ -11,6 +11,7 @@
  */
 #include "vm/process_priv.h"
 
+#include "base/alloc.h"
 #include "base/epoch.h"
 #include "base/slab.h"
 #include "vm/bif.h"
@@ -39,6 +40,17 @@ void process_exit_begin(struct process *p)
     receive_timer_cancel(p);
     if (p->job != NULL)
         job_abandon(p);
+}
+
+/* Whom it has suspended runs again. */
+static void resume_all(struct process *p)
+{
+    for (uint32_t i = 0; p->ext != NULL && i < p->ext->suspending_n; i++) {
+        struct process *q = process_lookup(p->ext->suspending[i].pid);
+
+        for (uint32_t n = p->ext->suspending[i].times; q != NULL && n > 0; n--)
+            signal_post(q, SIG_RESUME, p->pid, TERM_NONE, TERM_NONE);
+    }
 }
 
 static void bounce_inbox(struct process *p)
@@ -113,8 +125,10 @@ static void process_empty(struct process *p)
     relset_free(p);
     mailbox_free(p);
     pdict_free(p);
-    if (p->ext != NULL)
+    if (p->ext != NULL) {
+        mem_free(p->ext->suspending);
         slab_free(p->ext, sizeof *p->ext);
+    }
     heap_fini(&p->heap);
     epoch_retire(p, process_reclaim);
 }
@@ -136,6 +150,7 @@ bool process_exit_step(struct process *p)
             return false;
         process_unpublish(p);
         bounce_inbox(p);
+        resume_all(p);
         p->wait_kind = UINT8_MAX;
     }
     if (!relations_end(p))

@@ -194,7 +194,7 @@ struct process_ext *process_ext_get(struct process *p)
 {
     if (p->ext == NULL) {
         p->ext = slab_alloc(sizeof *p->ext);
-        *p->ext = (struct process_ext){ .reply = TERM_NONE, .max_heap_kill = true,
+        *p->ext = (struct process_ext){ .reply = TERM_NONE, .max_heap_kill = true, .min_vheap_words = 46422,
                                         .max_heap_log = true };
     }
     return p->ext;
@@ -309,15 +309,9 @@ term process_spawn_fun(struct process *parent, term fun, term args_list,
     at = heap_alloc(&p->heap, nf + n);
     fun = term_copy(fun, &at, &p->heap.offheap);
     args = term_copy(args_list, &at, &p->heap.offheap);
-    if (is_local_fun(fun)) {
-        p->initial[0] = fun_entry_of(fun)->module;
-        p->initial[1] = fun_entry_of(fun)->function;
-        p->initial[2] = small_make(fun_arity(fun) + fun_entry_of(fun)->num_free);
-    } else {
-        p->initial[0] = export_of(fun)->module;
-        p->initial[1] = export_of(fun)->function;
-        p->initial[2] = small_make(fun_arity(fun));
-    }
+    p->initial[0] = ATOM_erlang;        /* what OTP shows as the initial call */
+    p->initial[1] = ATOM_apply;
+    p->initial[2] = small_make(2);
     engine_start_fun(p, fun, args);
     pid = p->pid;
     process_start(p, parent, opt, ret_ref);
@@ -383,7 +377,8 @@ bool process_send(struct process *sender, term to, term msg)
     bool by_name = false;
     struct process *p;
 
-    if (is_tuple_n(to, 2) && tuple_elem(to, 1) == ATOM_nonode_nohost) {
+    if (is_tuple_n(to, 2) && is_atom(tuple_elem(to, 0)) &&
+        tuple_elem(to, 1) == ATOM_nonode_nohost) {
         to = tuple_elem(to, 0);
         by_name = true;         /* an unregistered {Name, node()} is no error */
     }
@@ -402,5 +397,8 @@ bool process_send(struct process *sender, term to, term msg)
         send_alias(sender, to, msg);
         return true;
     }
-    return vm_remote_send_hook == NULL || vm_remote_send_hook(sender, to, msg);
+    if (is_pid(to) || is_ref(to) || is_port(to) ||
+        (is_tuple_n(to, 2) && is_atom(tuple_elem(to, 0)) && is_atom(tuple_elem(to, 1))))
+        return vm_remote_send_hook == NULL || vm_remote_send_hook(sender, to, msg);
+    return false;
 }

@@ -104,6 +104,8 @@ struct process {
     struct process *rq_next;        /* [own] of the run queue it is on */
 };
 
+struct suspending { term pid; uint32_t times; };
+
 /* Rare things of a process; made when first needed. All [own]. */
 struct process_ext {
     uint64_t max_heap_words;        /* 0: none */
@@ -112,8 +114,12 @@ struct process_ext {
     uint64_t await_key;             /* the request whose answer is awaited; 0: none */
     term     reply;                 /* root: the answer, or TERM_NONE */
     uint32_t save_calls;
+    bool     async_dist;
+    bool     collect_full;          /* the collection that collect_soon asks for is a full one */
+    uint64_t min_vheap_words;
+    struct suspending *suspending;  /* whom it has suspended; mem_free */
+    uint32_t suspending_n;
     void    *trace;                 /* of whoever traces it */
-    struct timer *timers;           /* timers that end with this process */
 };
 
 /* The process of a local pid, or NULL if it is gone. Valid until the caller's scheduler passes its
@@ -136,6 +142,7 @@ struct sched {
     struct process *current;        /* [own] */
     uint32_t index;                 /* [set] from 0 */
     uint64_t ref_counter;           /* [own] next local reference */
+    uint64_t unique_counter;        /* [own] next unordered unique integer */
     struct sched_priv *priv;        /* [own] run queues, timers, slabs: sched_priv.h */
 };
 
