@@ -12,7 +12,8 @@
 enum engine_result {
     ENGINE_YIELD,       /* out of reductions: back to the end of its run queue */
     ENGINE_WAIT,        /* waits for a signal (p->wait_kind says how); state is still RUNNING */
-    ENGINE_EXIT,        /* ended: p->exit_reason is set */
+    ENGINE_EXIT,        /* ended: p->exit_reason is set; p->exc.class is ATOM_error or ATOM_throw if
+                         * an exception did it that deserves a crash report */
 };
 
 /* p->wait_kind while waiting */

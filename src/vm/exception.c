@@ -143,6 +143,7 @@ const void *exception_deliver(struct process *p)
     p->exc = (struct exception){ TERM_NIL, TERM_NIL, TERM_NONE, TERM_NONE, TERM_NONE };
     if (p->catches == 0) {
         p->exit_reason = exception_exit_reason(p, exc.class, exc.reason, exc.trace);
+        p->exc.class = exc.class;       /* the exit protocol tells a crash by it */
         return NULL;
     }
     for (term *slot = p->heap.E + 1; slot < p->heap.hi; slot++) {
