@@ -26,7 +26,7 @@ enum float_form { FORM_SCIENTIFIC, FORM_DECIMALS, FORM_SHORT };
 struct float_format {
     enum float_form form;
     int  digits;
-    bool compact, explicit_scientific;
+    bool compact;
 };
 
 static bool digits_option(struct float_format *f, term tuple)
@@ -38,12 +38,11 @@ static bool digits_option(struct float_format *f, term tuple)
         small_val(n) > (decimals ? DECIMALS_MAX : SCIENTIFIC_MAX))
         return false;
     f->form = decimals ? FORM_DECIMALS : FORM_SCIENTIFIC;
-    f->explicit_scientific = !decimals;
     f->digits = (int)small_val(n);
     return true;
 }
 
-/* The last of several forms holds, but `short` does not override {scientific,D}. */
+/* The last of several forms holds. */
 static bool format_options(struct float_format *f, term opts)
 {
     *f = (struct float_format){ .form = FORM_SCIENTIFIC, .digits = 20 };
@@ -53,7 +52,7 @@ static bool format_options(struct float_format *f, term opts)
         if (o == ATOM_compact)
             f->compact = true;
         else if (o == ATOM_short)
-            f->form = f->explicit_scientific ? FORM_SCIENTIFIC : FORM_SHORT;
+            f->form = FORM_SHORT;
         else if (!is_tuple_n(o, 2) || !digits_option(f, o))
             return false;
     }

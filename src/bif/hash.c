@@ -157,7 +157,7 @@ static term checksum(struct process *p, uint32_t sum, term data, checksum_fn *fn
 
     if (!flat_get(p, &f, data))
         return bif_badarg(p);
-    result = f.len == 0 ? sum : fn(sum, f.bytes, f.len);
+    result = fn(sum, f.bytes, f.len);
     flat_drop(&f);
     return small_make(result);
 }
