@@ -66,8 +66,9 @@ ALWAYS_INLINE term *heap_alloc(struct heap *h, size_t words)
     return heap_alloc_slow(h, words);
 }
 
-/* A blob of this many bytes has got one more reference from h: enough of them ask for a collection. */
-#define HEAP_VBIN_BYTES_FIRST ((uint64_t)46422 * 8)     /* OTP's first virtual binary heap */
+/* A blob of this many bytes has got one more reference from h: enough of them ask for a
+ * collection. */
+#define HEAP_VBIN_BYTES_FIRST ((uint64_t)46422 * 8) /* OTP's first virtual binary heap */
 ALWAYS_INLINE void heap_count_vbin(struct heap *h, uint64_t bytes)
 {
     h->vbin_bytes += bytes;
@@ -141,8 +142,8 @@ ALWAYS_INLINE bool is_literal(term t)
 /* A block of literals: built once, constant after, freed when nobody refers to it any more. */
 struct literal_area { term *start; size_t words; term *offheap; size_t bytes_mapped; };
 void literal_region_init(void);                         /* reserve address space; once, at start */
-/* Copy the n terms at roots[] into a new area and replace them. The area is whole: literals of other
- * areas are copied too, so that either can be freed first. */
+/* Copy the n terms at roots[] into a new area and replace them. The area is whole: literals of
+ * other areas are copied too, so that either can be freed first. */
 void literal_area_build(struct literal_area *ret, term *roots, size_t n);
 void literal_area_free(struct literal_area *area);
 /* Make one immortal literal copy of t (atoms tables of constants, persistent terms). */

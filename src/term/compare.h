@@ -33,8 +33,8 @@ uint32_t term_phash(term t, uint32_t range);
 /* Our own 64-bit hash for maps and tables: equal under =:= gives equal hashes. */
 uint64_t term_hash(term t);
 
-/* Internal order of the keys of flat maps and of collision nodes: immediates by their raw word, before
- * everything else; then the others by term_cmp_exact. 0 only for keys equal under =:=. */
+/* Internal order of the keys of flat maps and of collision nodes: immediates by their raw word,
+ * before everything else; then the others by term_cmp_exact. 0 only for keys equal under =:=. */
 int map_key_cmp(term a, term b);
 
 #endif

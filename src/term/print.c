@@ -381,7 +381,8 @@ static int binary_text(const struct printer *p, struct bits b)
         return 0;
     for (size_t i = 0; i < n; ) {
         uint32_t c = (uint32_t)bits_get(b, i * 8, 8);
-        unsigned more = c < 0x80 ? 0 : c < 0xC2 ? 9 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : c < 0xF5 ? 3 : 9;
+        unsigned more = c < 0x80 ? 0 : c < 0xC2 ? 9 : c < 0xE0 ? 1 : c < 0xF0 ? 2 :
+                        c < 0xF5 ? 3 : 9;
 
         if (more == 9 || i + more >= n)
             return 0;

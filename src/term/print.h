@@ -24,6 +24,6 @@ size_t float_print_short(double d, char *out);
 bool atom_needs_quotes(term atom);
 void atom_print(struct buf *out, term atom);            /* quoted if needed */
 
-/* Read one term ("{a,[1,2.5],<<"x">>,#{k=>v}}", no trailing dot needed) for rnodectl; see parse.h */
+/* The way back is heap/parse.h. */
 
 #endif
