@@ -14,7 +14,7 @@
 #include "term/fun.h"
 
 enum etf_flags {
-    ETF_SAFE = 1,           /* decode: no new atoms, no new export funs */
+    ETF_SAFE = 1,           /* decode: no new atoms, funs or export funs */
     ETF_DETERMINISTIC = 2,  /* encode: maps sorted by key */
     ETF_NO_VERSION = 4,     /* no leading 131 */
 };
@@ -36,11 +36,12 @@ size_t etf_size(term t, unsigned flags, int minor_version);
 struct etf_env {
     term     local_node;        /* [set] atom: name of this node, nonode@nohost at first */
     uint32_t local_creation;    /* [set] 0 while the node has no name */
-    /* The entry of this fun expression, made if new; NULL: refused. An entry with another arity or
+    /* The entry of this fun expression; when !create only if it exists. NULL: refused. An entry with another arity or
      * num_free is another entry: a decoded fun must never have fewer free variables than its
      * code will read. */
     struct fun_entry *(*fun_lookup)(term module, const uint8_t md5[16], uint32_t index,
-                                    uint32_t old_uniq, uint32_t arity, uint32_t num_free);
+                                    uint32_t old_uniq, uint32_t arity, uint32_t num_free,
+                                    bool create);
     /* The export of M:F/A; when !create only if it exists. NULL: refused. */
     struct export *(*export_lookup)(term module, term function, uint32_t arity, bool create);
 };

@@ -291,7 +291,8 @@ static term decode_fun(struct decoder *d)
         return TERM_NONE;
     if (size < 4 || size > (size_t)(d->r.end - start))
         return TERM_NONE;
-    f = etf_env.fun_lookup(module, md5, index, old_uniq, arity, num_free);
+    f = etf_env.fun_lookup(module, md5, index, old_uniq, arity, num_free,
+                           !(d->flags & ETF_SAFE));
     if (f == NULL || f->arity != arity || f->num_free != num_free)
         return TERM_NONE;
     p = heap_alloc(d->h, FUN_WORDS(num_free));

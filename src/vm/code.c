@@ -106,6 +106,15 @@ static struct fun_entry *fun_find(struct fun_node *n, term module, uint32_t inde
     return NULL;
 }
 
+struct fun_entry *fun_entry_find(term module, uint32_t index, const uint8_t md5[16], uint32_t arity,
+                                 uint32_t num_free)
+{
+    uint32_t bucket = mfa_hash(module, md5[0] | md5[1] << 8, index) % FUN_BUCKETS;
+
+    return fun_find(atomic_load_explicit(&fun_table[bucket], memory_order_acquire), module, index,
+                    md5, arity, num_free);
+}
+
 struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[16], uint32_t old_uniq,
                                 uint32_t arity, uint32_t num_free)
 {

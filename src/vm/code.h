@@ -36,6 +36,9 @@ bool prepared_has_on_load(const struct prepared *pr);
 /* Make n modules current at once; takes them on success. -ERR_BUSY: *ret_module still has old code. */
 int  code_commit(struct prepared **pr, size_t n, term *ret_module);
 
+/* Let the external term format find funs and exports (heap/etf.h); engine_init calls it. */
+void code_bind_etf(void);
+
 bool code_is_loaded(term module);
 bool code_has_old(term module);
 /* Drop old code. soft: only when no process uses it (-ERR_BUSY); hard: processes that do are killed. */

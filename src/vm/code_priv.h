@@ -69,7 +69,9 @@ struct module *code_module(term name);
 /* Call f for each loaded module. */
 void code_each(void (*f)(struct module *m, void *arg), void *arg);
 
-/* The fun entry of one fun expression, made if new. Any thread. */
+/* The fun entry of one fun expression: if there is one, else NULL; and made if new. Any thread. */
+struct fun_entry *fun_entry_find(term module, uint32_t index, const uint8_t md5[16], uint32_t arity,
+                                 uint32_t num_free);
 struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[16], uint32_t old_uniq,
                                 uint32_t arity, uint32_t num_free);
 

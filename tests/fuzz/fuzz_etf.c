@@ -25,7 +25,8 @@ static struct export *find_export(term module, term function, uint32_t arity, bo
 }
 
 static struct fun_entry *find_fun(term module, const uint8_t md5[16], uint32_t index,
-                                  uint32_t old_uniq, uint32_t arity, uint32_t num_free)
+                                  uint32_t old_uniq, uint32_t arity, uint32_t num_free,
+                                  bool create)
 {
     static struct fun_entry few[256];
     struct fun_entry *f = &few[num_free % 256];

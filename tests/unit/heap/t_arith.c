@@ -341,6 +341,12 @@ static int setup(void **state)
     return 0;
 }
 
+static int teardown(void **state)
+{
+    heap_fini(&heap);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,5 +358,5 @@ int main(void)
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, setup, NULL);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

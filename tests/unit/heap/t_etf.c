@@ -271,8 +271,11 @@ static struct export *find_export(term module, term function, uint32_t arity, bo
 }
 
 static struct fun_entry *find_fun(term module, const uint8_t md5[16], uint32_t index,
-                                  uint32_t old_uniq, uint32_t arity, uint32_t num_free)
+                                  uint32_t old_uniq, uint32_t arity, uint32_t num_free,
+                                  bool create)
 {
+    if (!create)
+        return NULL;
     fake_fun = (struct fun_entry){ .module = module, .index = index, .old_uniq = old_uniq,
                                    .arity = (uint8_t)arity, .num_free = num_free };
     memcpy(fake_fun.md5, md5, 16);
@@ -319,7 +322,8 @@ static void funs(void **state)
     assert_int_equal(decode(lists_map, sizeof lists_map - 1, ETF_SAFE, NULL), t);
 
     words[0] = header_make(HK_FUN, 3);
-    words[1] = (term)(uintptr_t)find_fun(ATOM_lists, (const uint8_t *)"0123456789abcdef", 3, 99, 1, 2);
+    words[1] = (term)(uintptr_t)find_fun(ATOM_lists, (const uint8_t *)"0123456789abcdef", 3, 99, 1, 2,
+                                          true);
     words[2] = ATOM_ok;
     words[3] = heap_tuple2(&heap, small_make(1), small_make(300));
     fun = box_term(words);
@@ -328,6 +332,7 @@ static void funs(void **state)
     assert_int_equal(b.data[5], b.len - 2);
     t = decode(b.data, b.len, 0, NULL);
     assert_true(is_local_fun(t) && fun_free(t, 0) == ATOM_ok && term_eq(fun_free(t, 1), words[3]));
+    assert_int_equal(decode(b.data, b.len, ETF_SAFE, NULL), TERM_NONE);
     b.data[5]--;            /* the size must fit what is inside */
     assert_int_equal(decode(b.data, b.len, 0, NULL), TERM_NONE);
     buf_fini(&b);
