@@ -9,10 +9,12 @@
 #include "vm/code_priv.h"
 
 #include "base/alloc.h"
+#include "base/epoch.h"
 #include "base/errors.h"
 #include "term/atom.h"
 #include "vm/bif.h"
 #include "vm/engine_priv.h"
+#include "vm/process_priv.h"
 #include "vm/sched.h"
 
 #include <pthread.h>
@@ -412,28 +414,178 @@ int code_delete(term module)
     return rc;
 }
 
+/* --- purging ------------------------------------------------------------------------------------------------ */
+
+bool code_process_uses_old(const struct process *p, term module)
+{
+    struct module *m = code_module(module);
+    const struct image *im = m == NULL ? NULL : m->old;
+
+    return im != NULL &&
+           engine_stack_uses_code(p, im->code, (const char *)im->code + im->code_bytes);
+}
+
+static void image_retired(void *ptr)
+{
+    image_free(ptr);
+}
+
+int code_purge_start(struct process *p, term module, bool kill)
+{
+    struct module *m;
+    struct image *im;
+    struct process *other;
+    uint32_t at = 0;
+    size_t users = 0;
+    int rc = 0;
+
+    pthread_mutex_lock(&code_lock);
+    m = code_module(module);
+    im = m == NULL ? NULL : m->old;
+    if (im == NULL) {
+        pthread_mutex_unlock(&code_lock);
+        return -ERR_NOT_FOUND;
+    }
+    world_stop();
+    epoch_enter();
+    while ((other = process_table_next(&at)) != NULL) {
+        if (atomic_load(&other->state) == PROC_EXITING || !code_process_uses_old(other, module))
+            continue;
+        users++;
+        if (kill && other != p)
+            signal_post(other, SIG_EXIT, p != NULL ? p->pid : other->pid, ATOM_kill, TERM_NIL);
+    }
+    epoch_leave();
+    if (users > 0 && !kill) {
+        rc = -ERR_BUSY;
+    } else {
+        for (size_t i = 0; i < im->n_funs; i++)
+            if (atomic_load(&im->funs[i]->code) == (const void *)((char *)im->code + im->fun_entries[i]))
+                atomic_store(&im->funs[i]->code, NULL);
+        m->old = NULL;
+        /* Processes that were told to die still stand in the code, so it is kept then. Literals
+         * are always kept: messages and tables refer to them too. */
+        im->literals.start = NULL;
+        if (users == 0) {
+            images_change(NULL, 0, im);
+            epoch_retire(im, image_retired);
+        }
+    }
+    world_resume();
+    pthread_mutex_unlock(&code_lock);
+    return rc;
+}
+
+/* --- what modules say of themselves ------------------------------------------------------------------------ */
+
+static term name_and_arity(struct heap *h, term name, uint32_t arity, term list)
+{
+    return heap_cons(h, heap_tuple2(h, name, small_make(arity)), list);
+}
+
+term code_module_info(struct heap *h, term module, term item)
+{
+    struct module *m = code_module(module);
+    const struct image *im = m == NULL ? NULL : m->current;
+    const char *key = is_atom(item) ? atom_text(item, NULL) : "";
+    term list = TERM_NIL;
+
+    if (im == NULL)
+        return TERM_NONE;
+    if (item == ATOM_module)
+        return module;
+    if (strcmp(key, "exports") == 0) {
+        for (size_t i = im->n_exports; i-- > 0; )
+            list = name_and_arity(h, im->exports[i].export->function, im->exports[i].export->arity, list);
+        return list;
+    }
+    if (strcmp(key, "functions") == 0) {
+        for (size_t i = im->n_functions; i-- > 0; )
+            list = name_and_arity(h, im->functions[i].name, im->functions[i].arity, list);
+        return list;
+    }
+    if (strcmp(key, "attributes") == 0)
+        return im->attributes;
+    if (strcmp(key, "compile") == 0)
+        return im->compile_info;
+    if (strcmp(key, "md5") == 0)
+        return heap_binary(h, im->md5, sizeof im->md5);
+    if (strcmp(key, "nifs") == 0)
+        return TERM_NIL;
+    if (strcmp(key, "native") == 0)
+        return ATOM_false;
+    return TERM_NONE;
+}
+
+bool code_on_load_function(term module, term *ret_name, term *ret_arity)
+{
+    struct module *m = code_module(module);
+    const struct image *im = m == NULL ? NULL : m->current;
+    const struct code_function *f;
+
+    if (im == NULL || !im->has_on_load)
+        return false;
+    f = image_function(im, (const char *)im->code + im->on_load_entry);
+    *ret_name = f->name;
+    *ret_arity = small_make(f->arity);
+    return true;
+}
+
+static void add_loaded(struct module *m, void *arg)
+{
+    struct { struct heap *h; term list; } *to = arg;
+
+    if (m->current != NULL)
+        to->list = heap_cons(to->h, m->name, to->list);
+}
+
+term code_loaded_list(struct heap *h)
+{
+    struct { struct heap *h; term list; } to = { h, TERM_NIL };
+
+    code_each(add_loaded, &to);
+    return to.list;
+}
+
+void export_use_fallback(struct export *e)
+{
+    const struct bif *b = atomic_load(&e->bif);
+
+    if (b == NULL || b->fn == NULL || export_is_defined(e))
+        return;
+    atomic_store(&e->reserved[0], engine_stub_bif());
+}
+
 /* --- the code path ---------------------------------------------------------------------------------------------- */
 
 static char **_Atomic path_dirs;
 static _Atomic size_t path_n;
-static size_t path_cap;
+
+static void path_insert(const char *dir, bool first)
+{
+    pthread_mutex_lock(&table_lock);
+    {
+        size_t n = path_n;
+        char **dirs = mem_array(n + 1, sizeof *dirs);
+
+        /* Readers may still look at the old array, which is small, so it stays. */
+        for (size_t i = 0; i < n; i++)
+            dirs[i + first] = path_dirs[i];
+        dirs[first ? 0 : n] = mem_strdup(dir);
+        path_dirs = dirs;
+        path_n = n + 1;
+    }
+    pthread_mutex_unlock(&table_lock);
+}
 
 void code_path_add(const char *dir)
 {
-    pthread_mutex_lock(&table_lock);
-    if (path_n == path_cap) {
-        size_t cap = path_cap ? 2 * path_cap : 16;
-        char **dirs = mem_array(cap, sizeof *dirs);
+    path_insert(dir, false);
+}
 
-        /* Readers may still look at the old array, which is small, so it stays. */
-        for (size_t i = 0; i < path_n; i++)
-            dirs[i] = path_dirs[i];
-        path_dirs = dirs;
-        path_cap = cap;
-    }
-    path_dirs[path_n] = mem_strdup(dir);
-    path_n++;
-    pthread_mutex_unlock(&table_lock);
+void code_path_add_first(const char *dir)
+{
+    path_insert(dir, true);
 }
 
 size_t code_path_count(void)

@@ -41,13 +41,32 @@ void code_bind_etf(void);
 
 bool code_is_loaded(term module);
 bool code_has_old(term module);
-/* Drop old code. soft: only when no process uses it (-ERR_BUSY); hard: processes that do are killed. */
+/* Drop old code. kill false: only when no process uses it (-ERR_BUSY); true: processes that do are
+ * killed. p is the caller, which is never killed here; NULL is fine. -ERR_NOT_FOUND: no old code. */
 int  code_purge_start(struct process *p, term module, bool kill);
 /* Make current code old, exports undefined. */
 int  code_delete(term module);
 
+/* One item of Module:module_info/1 of the current version, built in h; TERM_NONE: not loaded, or no
+ * such item. */
+term code_module_info(struct heap *h, term module, term item);
+/* Name of the on_load function of the current version; false: it has none. */
+bool code_on_load_function(term module, term *ret_name, term *ret_arity);
+/* Names of all modules that are loaded, as a list in h. */
+term code_loaded_list(struct heap *h);
+/* Does p, which no other thread runs now, execute old code of module? */
+bool code_process_uses_old(const struct process *p, term module);
+/* Make e call its fallback built-in, if it has one and is undefined. */
+void export_use_fallback(struct export *e);
+
+/* Lend the chunk with that tag of the .beam at data; false: there is none. */
+bool code_file_chunk(const void *data, size_t len, const char *tag, const uint8_t **ret, size_t *ret_len);
+/* MD5 of a .beam as module_info(md5) gives it; false: not a .beam. */
+bool code_file_md5(const void *data, size_t len, uint8_t ret[16]);
+
 /* Directories searched for Module.beam when a missing function is called, first to last. */
 void code_path_add(const char *dir);
+void code_path_add_first(const char *dir);
 size_t code_path_count(void);
 const char *code_path_get(size_t i);
 

@@ -29,7 +29,8 @@ struct export *engine_exports[EXPORT_COUNT];
 void (*engine_result_hook)(struct process *p, term result);
 
 /* Instructions that belong to no module. */
-enum shared { SHARED_DONE, SHARED_WAKE, SHARED_APPLY, SHARED_APPLY_FUN, SHARED_RETURN, SHARED_COUNT };
+enum shared { SHARED_DONE, SHARED_WAKE, SHARED_APPLY, SHARED_APPLY_FUN, SHARED_RETURN, SHARED_YIELD,
+              SHARED_HIBERNATE, SHARED_COUNT };
 static uint64_t shared_code[SHARED_COUNT];
 
 enum arith { ARITH_add, ARITH_sub, ARITH_mul, ARITH_div, ARITH_rem, ARITH_band, ARITH_bor, ARITH_bxor,
@@ -599,11 +600,18 @@ void engine_init(void)
     shared_code[SHARED_WAKE] = shared_instr(OP_hibernate_wake, 0);
     shared_code[SHARED_APPLY] = shared_instr(OP_apply_list_only, 3);
     shared_code[SHARED_APPLY_FUN] = shared_instr(OP_apply_list_only, 2);
+    shared_code[SHARED_YIELD] = shared_instr(OP_yield_only, 0);
+    shared_code[SHARED_HIBERNATE] = shared_instr(OP_hibernate, 3);
     shared_code[SHARED_RETURN] = shared_instr(OP_return_x0, 0);
 #define ENGINE_EXPORT_ROW(name, text, arity) \
     engine_exports[EXPORT_##name] = export_get(ATOM_erlang, atom_from_cstr(text), arity);
     ENGINE_EXPORTS(ENGINE_EXPORT_ROW)
 #undef ENGINE_EXPORT_ROW
+    /* Calls of these become instructions; here they are for apply and funs. */
+    atomic_store(&export_get(ATOM_erlang, ATOM_apply, 3)->code, (const void *)&shared_code[SHARED_APPLY]);
+    atomic_store(&export_get(ATOM_erlang, ATOM_apply, 2)->code, (const void *)&shared_code[SHARED_APPLY_FUN]);
+    atomic_store(&export_get(ATOM_erlang, ATOM_yield, 0)->code, (const void *)&shared_code[SHARED_YIELD]);
+    atomic_store(&export_get(ATOM_erlang, ATOM_hibernate, 3)->code, (const void *)&shared_code[SHARED_HIBERNATE]);
 }
 
 enum engine_result engine_run(struct sched *s, struct process *p)

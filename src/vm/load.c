@@ -308,3 +308,25 @@ int code_prepare(const void *beam, size_t len, term expect, struct prepared **re
     mem_free(ld);
     return rc;
 }
+
+bool code_file_chunk(const void *data, size_t len, const char *tag, const uint8_t **ret, size_t *ret_len)
+{
+    struct beam_bytes chunk;
+
+    if (beam_chunk(data, len, tag, &chunk) < 0)
+        return false;
+    *ret = chunk.data;
+    *ret_len = chunk.len;
+    return true;
+}
+
+bool code_file_md5(const void *data, size_t len, uint8_t ret[16])
+{
+    struct beam_file f;
+
+    if (beam_open(data, len, false, &f, NULL) < 0)
+        return false;
+    memcpy(ret, f.md5, 16);
+    beam_close(&f);
+    return true;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * code.h - finding and loading module files for the built-ins of code and error_handler
+ *
+ * All functions: the scheduler that runs p, from a built-in.
+ */
+#ifndef BIF_CODE_H
+#define BIF_CODE_H
+
+#include "bif/bif.h"
+
+/* Outcome of waiting for a file. */
+enum load_state {
+    LOAD_WAITING,       /* return TERM_NONE now and come again */
+    LOAD_DONE,          /* the module is current */
+    LOAD_NO_FILE,       /* no such file on the code path */
+    LOAD_BAD_FILE,      /* refused; the reason was logged */
+    LOAD_BUSY,          /* old code is in the way */
+};
+
+/* Read Module.beam from the code path (or dir/Module.beam when path is not NULL) on a blocking
+ * thread and commit it. Call again with the same arguments when the built-in is. n, args: those
+ * of the built-in. */
+enum load_state module_load(struct process *p, term module, const char *path, size_t n, const term *args);
+
+/* Full name of the first file of that name on the code path, or NULL; the caller's to free. May
+ * block for a moment. */
+char *code_find_file(const char *name);
+/* Note where a module came from, and ask: NULL when unknown. Lent for ever. */
+void module_set_file(term module, const char *path);
+const char *module_file(term module);
+
+#endif
