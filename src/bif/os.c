@@ -217,12 +217,6 @@ term bif_os_perf_counter_1(struct process *p, const term *a)
     return in_unit(p, clock_monotonic_ns(), a[0]);
 }
 
-/* Parts per second of the performance counter and of native time. */
-term bif_perf_counter_unit(struct process *p, const term *a)
-{
-    return small_make(1000000000);
-}
-
 term bif_os_timestamp(struct process *p, const term *a)
 {
     int64_t us = clock_system_ns() / 1000;

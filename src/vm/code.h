@@ -29,6 +29,9 @@ struct load_error { char text[200]; };
  * until committed or freed. -ERR_FORMAT with *ret_error, -ERR_LIMIT. */
 int  code_prepare(const void *beam, size_t len, term expect, struct prepared **ret,
                   struct load_error *ret_error);
+/* The same from assembler text (beam/asm.h): for code that the node brings itself. */
+int  code_prepare_text(const char *text, size_t len, const char *source, term expect,
+                       struct prepared **ret, struct load_error *ret_error);
 void prepared_free(struct prepared *pr);
 term prepared_module(const struct prepared *pr);
 bool prepared_has_on_load(const struct prepared *pr);

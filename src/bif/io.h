@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * io.h - what programs print, and the processes that speak the I/O protocol
+ *
+ * A group leader of ours is a process that runs rnode_io:loop/0. Everything a program prints reaches
+ * io_output_hook with the pid of its leader, so that whoever made a leader can have its output.
+ */
+#ifndef BIF_IO_H
+#define BIF_IO_H
+
+#include "base/bytes.h"
+#include "vm/process.h"
+
+/* Where output goes: leader is the group leader of the program (or any term when it has none of
+ * ours). Called by any scheduler; must not block for long. NULL: standard output. Set before the
+ * first process starts. */
+extern void (*io_output_hook)(term leader, const char *bytes, size_t len);
+
+/* Where reports of crashes and of logger go; NULL: standard error. level is an atom such as error. */
+extern void (*io_log_hook)(term level, const char *bytes, size_t len);
+
+void io_write(term leader, const char *bytes, size_t len);      /* any thread */
+void io_write_error(const char *bytes, size_t len);
+void io_log(term level, const char *bytes, size_t len);
+/* Write out what standard output still holds: at the end, and when nothing happens. */
+void io_flush(void);
+
+/* Load the module of the leaders and start the one called `user`. Once, after vm_start. Its pid. */
+term io_start(void);
+/* Another leader: for one call of a controller, say. Its pid; end it with an exit signal. */
+term io_leader_start(void);
+
+/* io_lib:format. False: bad format or arguments; out may hold a part. */
+bool io_format(struct buf *out, term format, term args);
+
+#endif
