@@ -19,5 +19,6 @@ const size_t bif_table_len = ARRAY_LEN(bif_table);
 void bif_init(void)
 {
     bif_register(bif_table, bif_table_len);
+    process_info_init();
     vm_exit_hook = ets_process_exit;
 }

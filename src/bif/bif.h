@@ -19,6 +19,9 @@
 /* Register every built-in with the engine; once, before the first module is loaded. */
 void bif_init(void);
 
+/* Let process_info answer for other processes, and for the control socket. Part of bif_init. */
+void process_info_init(void);
+
 /* All rows, for coverage tests. */
 extern const struct bif bif_table[];
 extern const size_t bif_table_len;

@@ -398,6 +398,11 @@ static term answer(struct process *p, term request, struct heap *h)
     return item_pair(p, request, h);
 }
 
+void process_info_init(void)
+{
+    process_info_answer = answer;
+}
+
 static term info(struct process *p, term request, size_t nargs, const term *a)
 {
     if (a[0] == p->pid) {
@@ -408,7 +413,6 @@ static term info(struct process *p, term request, size_t nargs, const term *a)
         }
         return answer(p, request, &p->heap);
     }
-    process_info_answer = answer;
     return process_request(p, a[0], REQUEST_INFO, request, nargs, a);
 }
 

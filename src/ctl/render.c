@@ -410,6 +410,13 @@ static void end_record(struct render *r, const row_t *row)
         put(r, &out);
         return;
     }
+    if (strcmp(h->schema, "rnode.deploy/1") == 0) {
+        add_pattern(&out, h, row, "done      {id} on {node} in {time} · {changed} of {modules} modules"
+                                  " changed · {on_old_code} processes on old code\n"
+                                  "undo      {undo}\n");
+        put(r, &out);
+        return;
+    }
     c = cell_named(h, row, "value", &col);
     if (c != NULL && strcmp(h->schema, "rnode.call/1") == 0) {
         buf_printf(&out, "%s\n", c->text);

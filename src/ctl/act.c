@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * act.c - call, eval, spawn, send, kill
+ *
+ * A call lives as long as its request: when the client goes away, when time is up, or when the
+ * output is too much, its process is killed, and the end comes back through run.h as for any other.
+ */
+#include "ctl/handlers.h"
+
+#include "base/alloc.h"
+#include "base/epoch.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "ctl/exits.h"
+#include "ctl/node_api.h"
+#include "ctl/run.h"
+#include "ctl/server.h"
+#include "ctl/view.h"
+#include "heap/parse.h"
+#include "term/atom.h"
+#include "vm/code.h"
+#include "vm/process.h"
+#include "vm/registry.h"
+
+#include <ctype.h>
+#include <event2/event.h>
+
+struct call {
+    struct request *rq;         /* a reference, besides the handler's */
+    uint64_t run;               /* id of the run */
+    struct event *timer;        /* [loop] */
+    _Atomic uint64_t output_bytes;
+    _Atomic int why;            /* enum: what we killed it for */
+    bool is_eval;
+};
+
+enum kill_reason { KILL_NOT, KILL_TIME, KILL_OUTPUT, KILL_CANCEL };
+
+/* --- reading calls ------------------------------------------------------------------------------- */
+
+struct parsed { term module, function, args; };
+
+static void bad_term(struct request *rq, const char *text, size_t at, const char *why)
+{
+    struct buf detail = { 0 };
+
+    if (strlen(text) < 100 && strchr(text, '\n') == NULL)
+        buf_printf(&detail, "%s\n%*s^ %s", text, (int)(at < 100 ? at : 100), "", why);
+    else
+        buf_str(&detail, why);
+    reply_error(rq, EXIT_USAGE, "RN0103", NULL, buf_cstr(&detail), "this is not an Erlang term");
+    buf_fini(&detail);
+}
+
+/* Parse one whole term. On failure the request is answered. */
+static bool read_term(struct request *rq, struct heap *bag, const char *text, term *ret)
+{
+    char err[160] = "";
+    size_t used = 0, len = strlen(text);
+    term t = parse_term(bag, text, len, &used, err, sizeof err);
+
+    if (t != TERM_NONE) {
+        used += strspn(text + used, " \t\n");
+        if (text[used] == '.')
+            used++;
+        used += strspn(text + used, " \t\n");
+        if (used == len) {
+            *ret = t;
+            return true;
+        }
+        bad_term(rq, text, used, "unexpected text after the term");
+        return false;
+    }
+    bad_term(rq, text, used, err);
+    return false;
+}
+
+/* An atom at *at, quoted or not; moves *at behind it. TERM_NONE: none is there. */
+static term read_atom(struct heap *bag, const char **at)
+{
+    char err[80];
+    size_t used, n = strcspn(*at, ":(/ ");
+    term t;
+
+    if (**at == '\'')
+        n = strlen(*at);
+    t = parse_term(bag, *at, n, &used, err, sizeof err);
+    if (t == TERM_NONE || !is_atom(t))
+        return TERM_NONE;
+    *at += used;
+    return t;
+}
+
+static bool read_mf(struct request *rq, struct heap *bag, const char **at, struct parsed *ret)
+{
+    const char *text = *at;
+
+    ret->module = read_atom(bag, at);
+    if (ret->module != TERM_NONE && **at == ':') {
+        (*at)++;
+        ret->function = read_atom(bag, at);
+        if (ret->function != TERM_NONE)
+            return true;
+    }
+    reply_error(rq, EXIT_USAGE, "RN0103", "rnodectl call lists:reverse '[1,2,3]'", NULL,
+                "`%s` does not begin with MODULE:FUNCTION", text);
+    return false;
+}
+
+/* call M:F ARG...: each argument is a term. */
+static bool read_call(struct request *rq, struct heap *bag, struct parsed *ret)
+{
+    const char *at = request_arg(rq, 0);
+    size_t n = rq->msg->n_args - 1;
+    term *args = MEM_NEW_ARRAY(term, n);
+    bool ok = read_mf(rq, bag, &at, ret);
+
+    if (ok && *at != 0) {
+        reply_error(rq, EXIT_USAGE, "RN0103", "rnodectl eval 'M:F(A)' takes calls written as in Erlang",
+                    NULL, "unexpected `%s` after the function", at);
+        ok = false;
+    }
+    for (size_t i = 0; ok && i < n; i++)
+        ok = read_term(rq, bag, request_arg(rq, i + 1), &args[i]);
+    if (ok)
+        ret->args = heap_list(bag, args, n, TERM_NIL);
+    mem_free(args);
+    return ok;
+}
+
+/* eval 'M:F(A, B)': the arguments are read as a list. */
+static bool read_eval(struct request *rq, struct heap *bag, struct parsed *ret)
+{
+    const char *text = request_arg(rq, 0), *at = text + strspn(text, " \t\n");
+    size_t n;
+    char *list;
+    bool ok = read_mf(rq, bag, &at, ret);
+
+    if (!ok)
+        return false;
+    at += strspn(at, " \t\n");
+    n = strlen(at);
+    while (n > 0 && (isspace((unsigned char)at[n - 1]) || at[n - 1] == '.'))
+        n--;
+    if (n < 2 || at[0] != '(' || at[n - 1] != ')') {
+        reply_error(rq, EXIT_USAGE, "RN0103", "rnodectl eval 'lists:seq(1, 10)'", NULL,
+                    "expected (ARGUMENTS) after the function in `%s`", text);
+        return false;
+    }
+    list = mem_printf("[%.*s]", (int)(n - 2), at + 1);
+    ok = read_term(rq, bag, list, &ret->args);
+    mem_free(list);
+    return ok;
+}
+
+/* --- running calls ------------------------------------------------------------------------------------ */
+
+static const struct column call_columns[] = {
+    { "value", COL_TEXT, false }, { "time", COL_NS, true }, { "reductions", COL_COUNT_, true },
+};
+
+static void call_kill(struct call *c, enum kill_reason why)
+{
+    int none = KILL_NOT;
+
+    atomic_compare_exchange_strong(&c->why, &none, why);
+    run_kill(c->run);
+}
+
+static void reply_exited(struct request *rq, const struct run_report *r, int why)
+{
+    char limit[UNIT_TEXT_MAX];
+
+    switch (why) {
+    case KILL_TIME:
+        reply_error(rq, EXIT_TIMEOUT, "RN0110", NULL, NULL,
+                    "the call ran longer than %s and was killed",
+                    age_text(r->time_ns, limit));
+        break;
+    case KILL_OUTPUT:
+        reply_error(rq, EXIT_NO, "RN0303", NULL, NULL, "the call printed more than %s and was killed",
+                    size_text((uint64_t)rq->limits.eval_output_bytes, limit));
+        break;
+    case KILL_CANCEL:
+        reply_error(rq, EXIT_INTERRUPTED, "RN0111", NULL, NULL, "cancelled");
+        break;
+    default:
+        if (strcmp(r->text, "killed") == 0)
+            reply_error(rq, EXIT_NO, "RN0303", NULL, NULL,
+                        "the call was killed: by its heap limit of %s, or by somebody",
+                        size_text((uint64_t)rq->limits.eval_heap_bytes, limit));
+        else
+            reply_error(rq, EXIT_NO, "RN0301", "", NULL, "exit: %s", r->text);
+        break;
+    }
+}
+
+/* Frees the timer, and with it the call. Control thread. */
+static void call_free(evutil_socket_t fd, short what, void *arg)
+{
+    struct call *c = arg;
+
+    event_free(c->timer);
+    c->rq->on_cancel = NULL;
+    request_unref(c->rq);
+    mem_free(c);
+}
+
+static void on_call_done(void *arg, const struct run_report *r)
+{
+    struct call *c = arg;
+    struct request *rq = c->rq;
+
+    switch (r->end) {
+    case RUN_VALUE:
+        reply_head(rq, "rnode.call/1", call_columns, ARRAY_LEN(call_columns), true);
+        reply_row(rq, (struct cell[]){ CELL_TEXT(r->text), CELL_NUMBER(r->time_ns),
+                                       CELL_NUMBER(r->reductions) }, ARRAY_LEN(call_columns));
+        reply_done(rq, 0, 0, "%s", "");
+        break;
+    case RUN_RAISED:
+        reply_error(rq, EXIT_NO, "RN0301", "", r->trace, "%s", r->text);
+        break;
+    case RUN_EXITED:
+        reply_exited(rq, r, atomic_load(&c->why));
+        break;
+    }
+    /* The timer belongs to the control thread: it is told to go there and clean up. */
+    if (event_base_once(server_base(), -1, EV_TIMEOUT, call_free, c,
+                        &(struct timeval){ 0 }) < 0)
+        LOG(ERROR, "control.call", NULL, "no memory for an event; a finished call stays behind");
+}
+
+static void on_call_output(void *arg, const void *data, size_t len)
+{
+    struct call *c = arg;
+    uint64_t before = atomic_fetch_add(&c->output_bytes, len);
+    uint64_t max = (uint64_t)c->rq->limits.eval_output_bytes;
+
+    if (before + len <= max)
+        reply_chunk(c->rq, RNODE__CONTROL__CHUNK__STREAM__OUTPUT, data, len);
+    else if (before <= max)
+        call_kill(c, KILL_OUTPUT);
+}
+
+static void on_call_timeout(evutil_socket_t fd, short what, void *arg)
+{
+    call_kill(arg, KILL_TIME);
+}
+
+static void on_call_cancel(struct request *rq)
+{
+    call_kill(rq->data, KILL_CANCEL);
+}
+
+static int64_t call_ms(const struct request *rq)
+{
+    int64_t ms = rq->limits.eval_ms;
+
+    return rq->msg->timeout_ms != 0 && rq->msg->timeout_ms < ms ? rq->msg->timeout_ms : ms;
+}
+
+static void start_call(struct request *rq, const struct parsed *p)
+{
+    struct run_limits limits = {
+        .heap_words_max = (size_t)rq->limits.eval_heap_bytes / sizeof(term),
+        .text_bytes_max = (size_t)rq->limits.eval_output_bytes < FRAME_CHUNK_BYTES
+                              ? (size_t)rq->limits.eval_output_bytes : FRAME_CHUNK_BYTES,
+    };
+    int64_t ms = call_ms(rq);
+    struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+    struct call *c = MEM_NEW(struct call);
+
+    c->rq = request_ref(rq);
+    c->timer = event_new(server_base(), -1, 0, on_call_timeout, c);
+    event_add(c->timer, &tv);
+    /* Set before the run: it may end before run_start returns, but c lives until call_free runs
+     * on this very thread. */
+    rq->data = c;
+    rq->on_cancel = on_call_cancel;
+    if (run_start(p->module, p->function, p->args, &limits, on_call_done, on_call_output, c,
+                  &c->run) != TERM_NONE)
+        return;
+    rq->on_cancel = NULL;
+    reply_error(rq, EXIT_TIMEOUT, "RN0304", NULL, NULL, "the table of processes is full");
+    call_free(-1, 0, c);
+}
+
+static void do_call(struct request *rq, bool (*read)(struct request *, struct heap *, struct parsed *))
+{
+    struct heap bag;
+    struct parsed p;
+
+    heap_bag_init(&bag);
+    if (read(rq, &bag, &p)) {
+        if (rq->msg->dry_run)
+            reply_done(rq, 0, 0, "would call %s:%s/%lld", atom_text(p.module, NULL),
+                       atom_text(p.function, NULL), (long long)list_length(p.args));
+        else
+            start_call(rq, &p);
+    }
+    heap_fini(&bag);
+}
+
+void ctl_call(struct request *rq)
+{
+    do_call(rq, read_call);
+}
+
+void ctl_eval(struct request *rq)
+{
+    do_call(rq, read_eval);
+}
+
+/* --- spawn, send, kill ---------------------------------------------------------------------------------- */
+
+static void reply_pid(struct request *rq, term pid)
+{
+    static const struct column cols[] = { { "value", COL_TEXT, false } };
+    struct buf text = { 0 };
+
+    view_pid(&text, pid);
+    reply_head(rq, "rnode.call/1", cols, 1, true);
+    reply_row(rq, (struct cell[]){ CELL_TEXT(buf_cstr(&text)) }, 1);
+    reply_done(rq, 0, 0, "%s", "");
+    buf_fini(&text);
+}
+
+void ctl_spawn(struct request *rq)
+{
+    struct spawn_options so = {
+        .prio = PRIO_NORMAL, .group_leader = TERM_NONE, .monitor_opts = TERM_NONE,
+    };
+    struct heap bag;
+    struct parsed p;
+    term pid;
+
+    heap_bag_init(&bag);
+    if (read_call(rq, &bag, &p)) {
+        epoch_enter();
+        pid = process_spawn_mfa(NULL, p.module, p.function, p.args, &so, NULL);
+        epoch_leave();
+        if (pid == TERM_NONE)
+            reply_error(rq, EXIT_TIMEOUT, "RN0304", NULL, NULL, "the table of processes is full");
+        else
+            reply_pid(rq, pid);
+    }
+    heap_fini(&bag);
+}
+
+static bool find_process(struct request *rq, const char *who, term *ret)
+{
+    *ret = view_find(who);
+    if (*ret != TERM_NONE)
+        return true;
+    reply_error(rq, EXIT_NO, "RN0302", NULL, NULL, "no process `%s`", who);
+    return false;
+}
+
+void ctl_send(struct request *rq)
+{
+    struct heap bag;
+    term pid, msg;
+
+    heap_bag_init(&bag);
+    if (find_process(rq, request_arg(rq, 0), &pid) && read_term(rq, &bag, request_arg(rq, 1), &msg)) {
+        epoch_enter();
+        process_send(NULL, pid, msg);
+        epoch_leave();
+        reply_done(rq, 0, 0, "sent to %s", request_arg(rq, 0));
+    }
+    heap_fini(&bag);
+}
+
+void ctl_kill(struct request *rq)
+{
+    term pid;
+
+    if (!find_process(rq, request_arg(rq, 0), &pid))
+        return;
+    if (rq->msg->dry_run) {
+        reply_done(rq, 0, 0, "would kill %s", request_arg(rq, 0));
+    } else if (!inspect_kill(pid)) {
+        reply_error(rq, EXIT_NO, "RN0302", NULL, NULL, "%s is gone already", request_arg(rq, 0));
+    } else {
+        reply_done(rq, 0, 0, "killed %s", request_arg(rq, 0));
+    }
+}
