@@ -44,12 +44,26 @@ static bool sort_order(struct request *rq, enum view_order *order)
 
 /* --- status --------------------------------------------------------------------------------------- */
 
+static uint64_t resident_bytes(void)
+{
+    FILE *in = fopen("/proc/self/statm", "re");
+    unsigned long long pages = 0;
+
+    if (in == NULL)
+        return 0;
+    if (fscanf(in, "%*u %llu", &pages) != 1)
+        pages = 0;
+    fclose(in);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static const struct column status_columns[] = {
     { "node", COL_TEXT, false }, { "version", COL_TEXT, false }, { "uptime", COL_NS, false },
     { "role", COL_TEXT, false }, { "user", COL_TEXT, false },
     { "schedulers", COL_COUNT_, false }, { "busy", COL_COUNT_, false },
     { "processes", COL_COUNT_, false }, { "processes_max", COL_COUNT_, false },
     { "run_queue", COL_COUNT_, false }, { "memory", COL_BYTES, false },
+    { "slabs", COL_BYTES, false },
     { "atoms", COL_COUNT_, false }, { "atoms_max", COL_COUNT_, false },
     { "modules", COL_COUNT_, false }, { "deployment", COL_TEXT, false },
     { "socket", COL_TEXT, false }, { "pid", COL_COUNT_, false }, { "warnings", COL_TEXT, false },
@@ -117,7 +131,8 @@ void ctl_status(struct request *rq)
         CELL_NUMBER(clock_monotonic_ns() - node_api.start_ns), CELL_TEXT(role_name(rq->role)),
         CELL_TEXT(rq->user), CELL_NUMBER(sched_count()), CELL_NUMBER(busy_percent()),
         CELL_NUMBER(l.alive), CELL_NUMBER(inspect_processes_max()),
-        CELL_NUMBER(totals.run_queue), CELL_NUMBER(slab_bytes_in_use()),
+        CELL_NUMBER(totals.run_queue), CELL_NUMBER(resident_bytes()),
+        CELL_NUMBER(slab_bytes_in_use()),
         CELL_NUMBER(atom_count()), CELL_NUMBER(atom_max()), CELL_NUMBER(modules[0]),
         CELL_TEXT(buf_cstr(&deployment)), CELL_TEXT(node_api.socket), CELL_NUMBER(getpid()),
         CELL_TEXT(buf_cstr(&warnings)),
@@ -565,19 +580,6 @@ static void sum_code(void *arg, const struct module_view *v)
 
     sum[0] += v->code_bytes;
     sum[1] += v->literal_bytes;
-}
-
-static uint64_t resident_bytes(void)
-{
-    FILE *in = fopen("/proc/self/statm", "re");
-    unsigned long long pages = 0;
-
-    if (in == NULL)
-        return 0;
-    if (fscanf(in, "%*u %llu", &pages) != 1)
-        pages = 0;
-    fclose(in);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 void ctl_memory(struct request *rq)

@@ -390,7 +390,7 @@ static const char status_pattern[] =
     "● {node} up {uptime} · rnode {version} · you: {role} ({user})\n"
     "  vm        {schedulers} schedulers {busy}% busy · {processes} of {processes_max} processes"
     " · run queue {run_queue}\n"
-    "  memory    {memory} in use · atoms {atoms} of {atoms_max} · modules {modules}\n"
+    "  memory    {memory} resident · heaps and tables {slabs} · atoms {atoms} of {atoms_max} · modules {modules}\n"
     "  code      {deployment}\n"
     "  control   {socket}\n";
 
@@ -411,8 +411,8 @@ static void end_record(struct render *r, const row_t *row)
         return;
     }
     if (strcmp(h->schema, "rnode.deploy/1") == 0) {
-        add_pattern(&out, h, row, "done      {id} on {node} in {time} · {changed} of {modules} modules"
-                                  " changed · {on_old_code} processes on old code\n"
+        add_pattern(&out, h, row, "done      {id} on {node} in {time} · modules changed: {changed} of {modules}"
+                                  " · processes on old code: {on_old_code}\n"
                                   "undo      {undo}\n");
         put(r, &out);
         return;
