@@ -2,8 +2,9 @@
 /*
  * regex.c - compiling with PCRE2, in the manner of the PCRE that OTP carries
  *
- * Two things differ from PCRE2's defaults: bytes above 127 are classed as ISO 8859-1, and an
- * unknown escape is the letter itself.
+ * Three things differ from PCRE2's defaults: bytes above 127 are classed as ISO 8859-1, an unknown
+ * escape is the letter itself, and a hyphen in a class next to \d or the like is a hyphen. The last
+ * two are found out by compiling a second time.
  */
 #include "bif/regex.h"
 
@@ -88,7 +89,6 @@ static void tables_make(void)
 static const struct { int code; const char *text; } error_texts[] = {
     { 101, "\\ at end of pattern" },
     { 102, "\\c at end of pattern" },
-    { 103, "PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u" },
     { 104, "numbers out of order in {} quantifier" },
     { 105, "number too big in {} quantifier" },
     { 106, "missing terminating ] for character class" },
@@ -102,15 +102,17 @@ static const struct { int code; const char *text; } error_texts[] = {
     { 122, "unmatched parentheses" },
     { 124, "unrecognized character after (?<" },
     { 125, "lookbehind assertion is not fixed length" },
+    { 129, "(?R or (?[+-]digits must be followed by )" },
     { 130, "unknown POSIX class name" },
+    { 134, "character value in \\x{} or \\o{} is too large" },
     { 137, "PCRE does not support \\L, \\l, \\N{name}, \\U, or \\u" },
     { 138, "number after (?C is > 255" },
     { 142, "syntax error in subpattern name (missing terminator)" },
     { 143, "two named subpatterns have the same name" },
     { 144, "group name must start with a non-digit" },
     { 147, "unknown property name after \\P or \\p" },
+    { 158, "(?R or (?[+-]digits must be followed by )" },
     { 160, "(*VERB) not recognized or malformed" },
-    { 177, "character value in \\x{} or \\o{} is too large" },
 };
 
 static void error_fill(int code, size_t position, struct regex_error *ret)
@@ -118,6 +120,8 @@ static void error_fill(int code, size_t position, struct regex_error *ret)
     static _Thread_local char other[200];
 
     ret->position = position;
+    if ((code == 137 || code == 143 || code == 147) && position > 0)
+        ret->position--;        /* PCRE stopped before the character, PCRE2 stops behind it */
     if (code < 0) {             /* the pattern is not UTF-8 */
         ret->text = "invalid UTF-8 string";
         return;
@@ -134,10 +138,9 @@ static void error_fill(int code, size_t position, struct regex_error *ret)
 
 /* --- compiling ------------------------------------------------------------------------------- */
 
-static pcre2_compile_context *context_for(const struct regex_key *k)
+static pcre2_compile_context *context_for(const struct regex_key *k, uint32_t extra)
 {
     pcre2_compile_context *cc = pcre2_compile_context_create(NULL);
-    uint32_t extra = PCRE2_EXTRA_BAD_ESCAPE_IS_LITERAL;
 
 #ifdef PCRE2_EXTRA_ALLOW_LOOKAROUND_BSK
     extra |= PCRE2_EXTRA_ALLOW_LOOKAROUND_BSK;
@@ -151,6 +154,50 @@ static pcre2_compile_context *context_for(const struct regex_key *k)
     if (k->bsr != 0)
         pcre2_set_bsr(cc, k->bsr);
     return cc;
+}
+
+enum { ERROR_UNKNOWN_ESCAPE = 103, ERROR_CLASS_RANGE = 150 };
+
+/* Put a backslash before the hyphen that the error at `at` is about. False: there is none. */
+static bool hyphen_escape(struct buf *pattern, size_t at)
+{
+    if (at >= pattern->len || pattern->data[at] != '-') {
+        if (at == 0 || at > pattern->len || pattern->data[at - 1] != '-')
+            return false;
+        at--;
+    }
+    buf_u8(pattern, 0);
+    memmove(pattern->data + at + 1, pattern->data + at, pattern->len - 1 - at);
+    pattern->data[at] = '\\';
+    return true;
+}
+
+static pcre2_code *compile(const struct regex_key *k, const uint8_t *text, size_t len, int *ret_error,
+                           size_t *ret_position)
+{
+    struct buf pattern = { 0 };
+    uint32_t extra = 0;
+    pcre2_code *code;
+    bool again;
+
+    buf_add(&pattern, text, len);
+    do {
+        pcre2_compile_context *cc = context_for(k, extra);
+
+        code = pcre2_compile((PCRE2_SPTR)buf_cstr(&pattern), pattern.len,
+                             k->options & ~(uint32_t)PCRE2_NO_UTF_CHECK, ret_error, ret_position,
+                             cc);
+        pcre2_compile_context_free(cc);
+        again = false;
+        if (code == NULL && *ret_error == ERROR_UNKNOWN_ESCAPE && extra == 0) {
+            extra = PCRE2_EXTRA_BAD_ESCAPE_IS_LITERAL;
+            again = true;
+        } else if (code == NULL && *ret_error == ERROR_CLASS_RANGE) {
+            again = hyphen_escape(&pattern, *ret_position);
+        }
+    } while (again);
+    buf_fini(&pattern);
+    return code;
 }
 
 static void regex_describe(struct regex *re)
@@ -189,7 +236,6 @@ struct regex *regex_get(const uint8_t *key, size_t len, struct regex_error *ret_
 {
     uint64_t hash = key_hash(key, len);
     struct regex *re = &cache[hash % CACHE_SLOTS];
-    pcre2_compile_context *cc;
     struct regex_key k;
     pcre2_code *code;
     size_t position;
@@ -204,10 +250,7 @@ struct regex *regex_get(const uint8_t *key, size_t len, struct regex_error *ret_
     memcpy(&k, key, sizeof k);
     if (memcmp(k.magic, REGEX_MAGIC, sizeof k.magic) != 0)
         return NULL;
-    cc = context_for(&k);
-    code = pcre2_compile(key + sizeof k, len - sizeof k, k.options & ~(uint32_t)PCRE2_NO_UTF_CHECK,
-                         &rc, &position, cc);
-    pcre2_compile_context_free(cc);
+    code = compile(&k, key + sizeof k, len - sizeof k, &rc, &position);
     if (code == NULL) {
         error_fill(rc, position, ret_error);
         return NULL;

@@ -62,11 +62,9 @@ static bool sequence_decode(const uint8_t *s, unsigned n, uint32_t *ret)
     return c >= least[n] && is_scalar(c);
 }
 
-/* Could these n bytes, too few, be the start of a character? Only the form counts. */
+/* Could these n bytes, fewer than a character has, be its start? Only the form counts. */
 static bool is_sequence_start(const uint8_t *s, size_t n)
 {
-    if (n >= sequence_length(s[0]))
-        return false;
     for (size_t i = 1; i < n; i++) {
         if ((s[i] & 0xC0) != 0x80)
             return false;
@@ -139,7 +137,8 @@ static void fail_after_cut(struct conversion *c, term x)
                         heap_cons(c->h, rest, TERM_NIL));
 }
 
-/* The cut bytes and all of the last binary are no character; x comes after it at this level. */
+/* The cut bytes, which reach to the end of a binary, are no character; x comes after it at this
+ * level. */
 static void fail_in_cut(struct conversion *c, term x)
 {
     for (;;) {
@@ -221,9 +220,11 @@ static void take_utf8(struct conversion *c, term bin, term here, const uint8_t *
     at += good;
     if (at == len)
         return;
-    if (is_sequence_start(s + at, len - at)) {
+    if (len - at < sequence_length(s[at])) {
         c->ncut = (unsigned)(len - at);
         memcpy(c->cut, s + at, c->ncut);
+        if (!is_sequence_start(c->cut, c->ncut))
+            fail_in_cut(c, after);
         return;
     }
     bin = bitstring_sub(c->h, bin, 8 * (uint64_t)at, 8 * (uint64_t)(len - at));
