@@ -11,11 +11,14 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "bif/bif.h"
 #include "term/print.h"
 #include "vm/code.h"
 #include "vm/engine.h"
 #include "vm/hooks.h"
+#include "vm/mailbox.h"
+#include "vm/process_priv.h"
 #include "vm/sched.h"
 
 #include <stdio.h>
@@ -47,6 +50,34 @@ static void crash(struct process *p, term reason)
 {
     if (p->pid == first_pid || first_pid == TERM_NIL)
         print_and_exit("crash: ", reason, 1);
+}
+
+/* Where every process is, for one that does not end. */
+static void dump(void)
+{
+    struct process *p;
+    struct heap bag;
+    uint32_t at = 0;
+
+    heap_bag_init(&bag);
+    world_stop();
+    epoch_enter();
+    while ((p = process_table_next(&at)) != NULL) {
+        struct buf b = { 0 };
+
+        term_print(&b, p->pid, 0, 0);
+        buf_printf(&b, " state %u wait %u queue %zu: ", atomic_load(&p->state), p->wait_kind,
+                   mailbox_length(p));
+        term_print(&b, stacktrace_current(p, &bag, 12), PRINT_STRINGS, 0);
+        for (size_t i = 0; i < mailbox_length(p); i++) {
+            buf_str(&b, "\n    ");
+            term_print(&b, mailbox_nth(p, i), PRINT_STRINGS, 2000);
+        }
+        fprintf(stderr, "%s\n", buf_cstr(&b));
+        buf_fini(&b);
+    }
+    epoch_leave();
+    world_resume();
 }
 
 static void *slurp(const char *path, size_t *ret_len)
@@ -124,6 +155,10 @@ int main(int argc, char **argv)
     {
         term pid = process_spawn_mfa(NULL, atom_from_cstr(argv[at + 1]), f, args, &so, NULL);
         first_pid = pid;
+    }
+    if (getenv("RUN_BEAM_DUMP") != NULL) {
+        sleep((unsigned)atoi(getenv("RUN_BEAM_DUMP")));
+        dump();
     }
     for (;;)
         pause();

@@ -324,6 +324,21 @@ term bif_code_ensure_loaded_1(struct process *p, const term *a)
     return load_result(p, a[0], module_load(p, a[0], NULL, 1, a));
 }
 
+/* One after the other: the list that is waited with starts at the module being loaded. */
+term bif_code_ensure_modules_loaded_1(struct process *p, const term *a)
+{
+    term list = a[0];
+
+    for (; is_cons(list); list = cdr(list)) {
+        if (!is_atom(car(list)))
+            return bif_badarg(p);
+        if ((p->job != NULL || !code_is_loaded(car(list))) &&
+            module_load(p, car(list), NULL, 1, &list) == LOAD_WAITING)
+            return TERM_NONE;
+    }
+    return is_nil(list) ? ATOM_ok : bif_badarg(p);
+}
+
 term bif_code_load_file_1(struct process *p, const term *a)
 {
     if (!is_atom(a[0]))

@@ -596,6 +596,7 @@ void engine_init(void)
 {
     (void)interpret(NULL, NULL);
     code_bind_etf();
+    code_bind_etf();
     shared_code[SHARED_DONE] = shared_instr(OP_process_done, 0);
     shared_code[SHARED_WAKE] = shared_instr(OP_hibernate_wake, 0);
     shared_code[SHARED_APPLY] = shared_instr(OP_apply_list_only, 3);
