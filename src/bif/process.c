@@ -649,7 +649,7 @@ term bif_resume_process_1(struct process *p, const term *a)
 
 term bif_bump_reductions_1(struct process *p, const term *a)
 {
-    if (!is_small(a[0]) || small_val(a[0]) < 1)
+    if (!is_small(a[0]) || small_val(a[0]) < 0)
         return is_integer(a[0]) && !is_small(a[0]) ? ATOM_true : bif_badarg(p);
     charge(p, small_val(a[0]) < INT32_MAX ? small_val(a[0]) : INT32_MAX);
     return ATOM_true;

@@ -34,6 +34,8 @@ static term info_current_function(struct process *p, struct heap *h)
     term m, f;
     uint32_t arity;
 
+    if ((p->wait_kind & (unsigned)~RECEIVE_TIMED_OUT) == WAIT_HIBERNATE)
+        return heap_tuple3(h, ATOM_erlang, ATOM_hibernate, small_make(3));
     if (!engine_current_function(p, &m, &f, &arity))
         return ATOM_undefined;
     return heap_tuple3(h, m, f, small_make(arity));

@@ -162,11 +162,12 @@ static term request(struct process *p, bool ok, const struct call *c, term optio
     struct spawn_options opt = plain;
     struct spawn_reply reply = { .tag = ATOM_spawn_reply, .on_ok = true, .on_error = true };
     term ref = TERM_NONE, pid = TERM_NONE, e[4];
-    bool here = node == ATOM_nonode_nohost, good;
+    bool here = node == ATOM_nonode_nohost, good, valid;
 
-    if (!ok || !is_atom(node) || !spawn_options_read(options, &opt, &reply))
+    if (!ok || !is_atom(node) || list_length(options) < 0)
         return bif_badarg(p);
-    if (here)
+    valid = spawn_options_read(options, &opt, &reply);
+    if (here && valid)
         pid = start(p, c, &opt, &ref);
     if (ref == TERM_NONE)
         ref = make_ref(p->sched);
@@ -174,7 +175,7 @@ static term request(struct process *p, bool ok, const struct call *c, term optio
     e[0] = reply.tag;
     e[1] = ref;
     e[2] = good ? ATOM_ok : ATOM_error;
-    e[3] = good ? pid : here ? ATOM_system_limit : ATOM_noconnection;
+    e[3] = good ? pid : !valid ? ATOM_badopt : here ? ATOM_system_limit : ATOM_noconnection;
     if (good ? reply.on_ok : reply.on_error)
         process_send(p, p->pid, heap_tuple(&p->heap, 4, e));
     return ref;

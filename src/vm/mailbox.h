@@ -32,6 +32,7 @@ void mailbox_marker_clear(struct process *p, term ref);
 
 /* Start the timer of `receive ... after` unless it runs already. */
 void receive_timer_start(struct process *p, uint64_t ms);
+#define RECEIVE_FOREVER_MS ((int64_t)1 << 40)   /* stands for a computed `infinity` */
 void receive_timer_cancel(struct process *p);
 
 /* Handle every signal in the inbox now. False: p must exit (p->exit_reason is set). */
