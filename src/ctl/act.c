@@ -231,16 +231,18 @@ static void on_call_done(void *arg, const struct run_report *r)
         LOG(ERROR, "control.call", NULL, "no memory for an event; a finished call stays behind");
 }
 
-static void on_call_output(void *arg, const void *data, size_t len)
+static bool on_call_output(void *arg, const void *data, size_t len)
 {
     struct call *c = arg;
     uint64_t before = atomic_fetch_add(&c->output_bytes, len);
-    uint64_t max = (uint64_t)c->rq->limits.eval_output_bytes;
+    int none = KILL_NOT;
 
-    if (before + len <= max)
+    if (before + len <= (uint64_t)c->rq->limits.eval_output_bytes) {
         reply_chunk(c->rq, RNODE__CONTROL__CHUNK__STREAM__OUTPUT, data, len);
-    else if (before <= max)
-        call_kill(c, KILL_OUTPUT);
+        return true;
+    }
+    atomic_compare_exchange_strong(&c->why, &none, KILL_OUTPUT);
+    return false;
 }
 
 static void on_call_timeout(evutil_socket_t fd, short what, void *arg)

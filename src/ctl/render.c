@@ -84,13 +84,26 @@ static void add_time_ago(struct buf *out, int64_t ns)
         buf_printf(out, "%s ago", age_text(clock_system_ns() - ns, text));
 }
 
+/* Text in one line: a line break and the blanks after it become a separator. */
+static void add_one_line(struct buf *out, const char *s)
+{
+    for (const char *nl; (nl = strchr(s, '\n')) != NULL; s = nl + 1 + strspn(nl + 1, " ")) {
+        char *line = mem_printf("%.*s", (int)(nl - s), s);
+
+        add_escaped(out, line, false);
+        buf_str(out, " · ");
+        mem_free(line);
+    }
+    add_escaped(out, s, false);
+}
+
 /* A cell for people. */
 static void add_cell(struct buf *out, const column_t *col, const cell_t *c)
 {
     char text[UNIT_TEXT_MAX];
 
     if (c->text[0] != 0 || is_text(col)) {
-        add_escaped(out, c->text, false);
+        add_one_line(out, c->text);
         return;
     }
     switch (col->kind) {

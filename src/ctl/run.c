@@ -12,13 +12,14 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/epoch.h"
-#include "beam/asm.h"
+#include "bif/io.h"
 #include "heap/heap.h"
 #include "term/print.h"
 #include "vm/bif.h"
 #include "vm/code.h"
 #include "vm/inspect.h"
 #include "vm/process.h"
+#include "vm/sched.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,10 +52,12 @@ static const char control_module[] =
     "    move y2 x0\n"
     "    call_ext_last 4 rnode_native:raised/4 4\n";
 
+#define IDLE_LEADERS_MAX 64
+
 struct run {
     struct run *next;
     uint64_t id;
-    term pid;
+    term pid, leader;               /* leader: TERM_NONE, or of this run alone */
     size_t text_bytes_max;
     run_done_fn *done;
     run_output_fn *output;
@@ -66,7 +69,10 @@ static struct {
     pthread_mutex_t lock;
     struct run *first;              /* [lk] few at a time: people ask for them */
     uint64_t last_id;               /* [lk] */
-    _Atomic uint32_t count;         /* [any] lets the exit hook pass by without the lock */
+    _Atomic uint32_t count;         /* [any] lets the hooks pass by without the lock */
+    term user;                      /* [set] */
+    term idle[IDLE_LEADERS_MAX];    /* [lk] leaders whose run is over */
+    size_t nidle;                   /* [lk] */
 } runs = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static term atom_rnode_control, atom_run;
@@ -149,6 +155,8 @@ static struct run *run_take(uint64_t id, term pid)
             found = *at;
             *at = found->next;
             atomic_fetch_sub_explicit(&runs.count, 1, memory_order_relaxed);
+            if (found->leader != TERM_NONE && runs.nidle < IDLE_LEADERS_MAX)
+                runs.idle[runs.nidle++] = found->leader;
             break;
         }
     }
@@ -175,6 +183,14 @@ static struct run *run_of_arg(term id)
     return is_small(id) ? run_take((uint64_t)small_val(id), TERM_NONE) : NULL;
 }
 
+/* Reductions of p, with those of the slice it is in. */
+static uint64_t spent(const struct process *p)
+{
+    int64_t left = p->sched->fcalls, slice = (int64_t)sched_reductions();
+
+    return p->reductions + (uint64_t)(left < slice ? slice - left : 0);
+}
+
 /* rnode_native:done(Id, Value) */
 static term native_done(struct process *p, const term *a)
 {
@@ -184,7 +200,7 @@ static term native_done(struct process *p, const term *a)
     if (r == NULL)
         return bif_badarg(p);
     term_print(&text, a[1], PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
-    run_report(r, RUN_VALUE, &text, &trace, p->reductions);
+    run_report(r, RUN_VALUE, &text, &trace, spent(p));
     return ATOM_ok;
 }
 
@@ -198,7 +214,7 @@ static term native_raised(struct process *p, const term *a)
         return bif_badarg(p);
     exception_print(&text, a[1], a[2], r->text_bytes_max);
     stack_print(&trace, a[3], "  ");
-    run_report(r, RUN_RAISED, &text, &trace, p->reductions);
+    run_report(r, RUN_RAISED, &text, &trace, spent(p));
     return ATOM_ok;
 }
 
@@ -218,6 +234,72 @@ void run_process_exited(term pid, term reason)
     run_report(r, RUN_EXITED, &text, &trace, 0);
 }
 
+/* --- output -------------------------------------------------------------------------------------------
+ * Each run that wants its output has a leader of its own. When the run is over the leader stays:
+ * processes that the run started may go on and print, which then goes to the node's console. Now
+ * and then the leaders that no process has any more are ended.
+ */
+
+bool run_output(term leader, const char *data, size_t len)
+{
+    bool found = false;
+    term enough = TERM_NONE;
+
+    if (atomic_load_explicit(&runs.count, memory_order_relaxed) == 0)
+        return false;
+    pthread_mutex_lock(&runs.lock);
+    for (struct run *r = runs.first; r != NULL; r = r->next) {
+        if (r->leader != leader)
+            continue;
+        found = true;
+        if (!r->output(r->arg, data, len))
+            enough = r->pid;
+    }
+    pthread_mutex_unlock(&runs.lock);
+    if (enough != TERM_NONE)
+        inspect_kill(enough);
+    return found;
+}
+
+struct leader_use { const term *leaders; bool *used; size_t n; };
+
+static bool note_leader(void *arg, const struct process_view *v)
+{
+    struct leader_use *u = arg;
+
+    for (size_t i = 0; i < u->n; i++)
+        u->used[i] |= u->leaders[i] == v->group_leader;
+    return true;
+}
+
+static void end_idle_leaders(void)
+{
+    term leaders[IDLE_LEADERS_MAX];
+    bool used[IDLE_LEADERS_MAX] = { false };
+    struct leader_use u = { leaders, used, 0 };
+
+    pthread_mutex_lock(&runs.lock);
+    if (runs.nidle == IDLE_LEADERS_MAX) {
+        u.n = runs.nidle;
+        memcpy(leaders, runs.idle, sizeof leaders);
+        runs.nidle = 0;
+    }
+    pthread_mutex_unlock(&runs.lock);
+    if (u.n == 0)
+        return;
+    inspect_processes(false, note_leader, &u);
+    for (size_t i = 0; i < u.n; i++) {
+        if (!used[i]) {
+            inspect_kill(leaders[i]);
+            continue;
+        }
+        pthread_mutex_lock(&runs.lock);
+        if (runs.nidle < IDLE_LEADERS_MAX / 2) /* those beyond are forgotten, which costs memory only */
+            runs.idle[runs.nidle++] = leaders[i];
+        pthread_mutex_unlock(&runs.lock);
+    }
+}
+
 /* --- starting ---------------------------------------------------------------------------------------- */
 
 void run_register(void)
@@ -230,24 +312,21 @@ void run_register(void)
     bif_register(natives, ARRAY_LEN(natives));
 }
 
-void run_init(void)
+void run_init(term user)
 {
-    struct buf beam = { 0 };
-    struct asm_options opt = { 0 };
-    struct text_error te;
     struct load_error le;
     struct prepared *pr;
     term busy;
-    int rc = beam_assemble(control_module, sizeof control_module - 1, "run.c", &opt, &beam, &te);
+    int rc;
 
-    ASSERT(rc == 0);
+    runs.user = user;
     atom_rnode_control = atom_from_cstr("rnode_control");
     atom_run = atom_from_cstr("run");
-    rc = code_prepare(beam.data, beam.len, atom_rnode_control, &pr, &le);
+    rc = code_prepare_text(control_module, sizeof control_module - 1, "run.c", atom_rnode_control, &pr,
+                           &le);
     ASSERT(rc == 0);
     rc = code_commit(&pr, 1, &busy);
     ASSERT(rc == 0);
-    buf_fini(&beam);
 }
 
 term run_start(term module, term function, term args, const struct run_limits *limits,
@@ -262,6 +341,9 @@ term run_start(term module, term function, term args, const struct run_limits *l
     term list, pid;
 
     heap_bag_init(&bag);
+    end_idle_leaders();
+    r->leader = output != NULL ? io_leader_start() : TERM_NONE;
+    so.group_leader = r->leader != TERM_NONE ? r->leader : runs.user;
     r->text_bytes_max = limits->text_bytes_max;
     r->done = done;
     r->output = output;
@@ -271,7 +353,9 @@ term run_start(term module, term function, term args, const struct run_limits *l
     *ret_id = r->id = ++runs.last_id;
     list = heap_list(&bag, (term[]){ heap_int(&bag, (int64_t)r->id), module, function, args }, 4,
                      TERM_NIL);
-    /* The lock is held until the pid is in the table: the process may end before this returns. */
+    /* The process may print and end before this returns: whoever sees the count waits for the lock,
+     * and finds the run in the table. */
+    atomic_fetch_add_explicit(&runs.count, 1, memory_order_relaxed);
     epoch_enter();
     pid = process_spawn_mfa(NULL, atom_rnode_control, atom_run, list, &so, NULL);
     epoch_leave();
@@ -279,7 +363,8 @@ term run_start(term module, term function, term args, const struct run_limits *l
         r->pid = pid;
         r->next = runs.first;
         runs.first = r;
-        atomic_fetch_add_explicit(&runs.count, 1, memory_order_relaxed);
+    } else {
+        atomic_fetch_sub_explicit(&runs.count, 1, memory_order_relaxed);
     }
     pthread_mutex_unlock(&runs.lock);
     heap_fini(&bag);

@@ -22,7 +22,9 @@ struct run_report {
     uint64_t reductions;
 };
 typedef void run_done_fn(void *arg, const struct run_report *r);
-typedef void run_output_fn(void *arg, const void *data, size_t len);
+/* What the run prints, as it is printed; under a lock of the runs, so it must not start or kill
+ * any. False: that is enough, kill it. */
+typedef bool run_output_fn(void *arg, const void *data, size_t len);
 
 struct run_limits {
     size_t heap_words_max;      /* 0: none */
@@ -31,8 +33,11 @@ struct run_limits {
 
 /* Make the built-ins that report callable: before the first module is loaded. */
 void run_register(void);
-/* Load the module that runs are made of: once, after the engine is up. */
-void run_init(void);
+/* Load the module that runs are made of: once, after the engine is up. user: the group leader of
+ * what prints to the node's own console. */
+void run_init(term user);
+/* io_output_hook: give what a leader was told to print to its run. False: no run has it. */
+bool run_output(term leader, const char *data, size_t len);
 
 /* Call module:function(args...) in a fresh process; args is a list, copied. output may be NULL:
  * then what it prints goes to the node's own console. TERM_NONE: no room for a process, and done

@@ -7,16 +7,27 @@
 #include "base/alloc.h"
 #include "base/errors.h"
 #include "bif/bif.h"
+#include "bif/io.h"
 #include "ctl/run.h"
 #include "term/atom.h"
 #include "vm/code.h"
 #include "vm/engine.h"
+#include "vm/hooks.h"
 #include "vm/sched.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static bool (*bif_exit_hook)(struct process *p);
+
+/* Tell the run, if this is one, then let the built-ins give the tables away. */
+static bool on_process_exit(struct process *p)
+{
+    run_process_exited(p->pid, p->exit_reason);
+    return bif_exit_hook != NULL && bif_exit_hook(p);
+}
 
 void boot_vm(const struct boot_options *opt)
 {
@@ -30,10 +41,12 @@ void boot_vm(const struct boot_options *opt)
     engine_init();
     bif_init();
     run_register();
+    bif_exit_hook = vm_exit_hook;
+    vm_exit_hook = on_process_exit;
     for (size_t i = 0; opt->code_path != NULL && opt->code_path[i] != NULL; i++)
         code_path_add(opt->code_path[i]);
     vm_start(&vo);
-    run_init();
+    run_init(io_start());
 }
 
 int read_whole_file(const char *path, struct buf *out)

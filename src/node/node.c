@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "bif/io.h"
 #include "ctl/client.h"
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
@@ -230,10 +231,23 @@ static void on_halt(int status, bool dump, bool flush)
     event_base_loopbreak(node.base);
 }
 
-static bool on_process_exit(struct process *p)
+/* What programs print goes to whoever called them, else to the console. Any scheduler. */
+static void on_output(term leader, const char *bytes, size_t len)
 {
-    run_process_exited(p->pid, p->exit_reason);
-    return false;
+    if (run_output(leader, bytes, len))
+        return;
+    if (write(STDOUT_FILENO, bytes, len) < 0)
+        LOG(DEBUG, "node.output", NULL, "nobody takes the output: %s", strerror(errno));
+}
+
+static void on_report(term level, const char *bytes, size_t len)
+{
+    while (len > 0 && bytes[len - 1] == '\n')
+        len--;
+    if (level == ATOM_error)
+        LOG(ERROR, "app.report", NULL, "%.*s", (int)len, bytes);
+    else
+        LOG(NOTICE, "app.report", NULL, "%.*s", (int)len, bytes);
 }
 
 /* --- starting ----------------------------------------------------------------------------------------- */
@@ -309,7 +323,8 @@ static void start_engine(const struct options *o)
     };
 
     vm_crash_hook = crash_hook;
-    vm_exit_hook = on_process_exit;
+    io_output_hook = on_output;
+    io_log_hook = on_report;
     vm_halt_hook = on_halt;
     boot_vm(&bo);
 }

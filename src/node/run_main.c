@@ -7,10 +7,12 @@
 #include "node/run_main.h"
 
 #include "base/alloc.h"
+#include "bif/io.h"
 #include "ctl/exits.h"
 #include "ctl/run.h"
 #include "heap/heap.h"
 #include "node/boot.h"
+#include "node/crash.h"
 #include "term/atom.h"
 #include "vm/code.h"
 #include "vm/hooks.h"
@@ -45,6 +47,7 @@ static void on_done(void *arg, const struct run_report *r)
         end_with(EXIT_OK);
         return;
     }
+    io_flush();
     fprintf(stderr, "%s%s\n%s", r->end == RUN_EXITED ? "exit: " : "", r->text, r->trace);
     end_with(EXIT_NO);
 }
@@ -54,12 +57,6 @@ static void on_halt(int status, bool dump, bool flush)
     if (dump)
         abort();
     end_with(status);
-}
-
-static bool on_exit_hook(struct process *p)
-{
-    run_process_exited(p->pid, p->exit_reason);
-    return false;
 }
 
 /* "m", "m:f", "dir/m.beam", "dir/m.beam:f" */
@@ -104,7 +101,7 @@ int run_main(const struct run_command *cmd)
     uint64_t id;
 
     vm_halt_hook = on_halt;
-    vm_exit_hook = on_exit_hook;
+    vm_crash_hook = crash_hook;
     boot_vm(&bo);
     split_target(cmd->target, &module_name, &function_name);
     if (load_module(module_name, &module, &errors) < 0) {
@@ -124,6 +121,7 @@ int run_main(const struct run_command *cmd)
     while (!state.done)
         pthread_cond_wait(&state.cond, &state.lock);
     pthread_mutex_unlock(&state.lock);
+    io_flush();
     if (fflush(stdout) != 0)
         return EXIT_IO;
     /* Other processes may still be running: they end with the program, as promised. */

@@ -59,7 +59,9 @@ static void view_fill(struct process_view *v, const struct process *p, const str
     bool whole = state != PROC_EXITING;
 
     *v = (struct process_view){
-        .pid = p->pid, .parent = p->parent, .name = is_atom(name) ? name : TERM_NIL,
+        .pid = p->pid, .parent = p->parent,
+        .group_leader = is_local_pid(p->group_leader) ? p->group_leader : TERM_NIL,
+        .name = is_atom(name) ? name : TERM_NIL,
         .initial = { p->initial[0], p->initial[1], p->initial[2] },
         .current = { TERM_NIL, TERM_NIL, TERM_NIL }, .state = state_name(state),
         .reductions = p->reductions, .trap_exit = p->trap_exit,

@@ -11,10 +11,11 @@
 
 #include "heap/heap.h"
 
-#define INSPECT_BATCH 8192          /* processes looked at in one stop */
+#define INSPECT_BATCH 65536         /* processes looked at in one stop */
 
 struct process_view {
     term pid, parent;               /* parent: pid or undefined */
+    term group_leader;              /* a pid of this node, or NIL */
     term name;                      /* atom, or NIL */
     term initial[3];                /* M, F, arity */
     term current[3];                /* the same of the innermost function; NIL: unknown */
