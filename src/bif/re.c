@@ -2,10 +2,9 @@
 /*
  * re.c - regular expressions: compile, run, inspect
  *
- * Subject and pattern become bytes (UTF-8 with the option unicode), PCRE2 finds one match, and the
- * capture option says what is made of it. Repeated matching (global) is the Erlang part of the
- * module, re:grun/3, which calls back through internal_run/4. A match cannot be cut into slices;
- * PCRE2's match limit bounds it.
+ * Subject and pattern become bytes (UTF-8 with the option unicode), PCRE2 finds matches, and the
+ * capture option says what is made of each. A match cannot be cut into slices; PCRE2's match limit
+ * bounds it.
  */
 #include "bif/bif.h"
 
@@ -13,7 +12,6 @@
 #include "bif/regex.h"
 #include "bif/text.h"
 #include "heap/iolist.h"
-#include "vm/code.h"
 
 #define BYTES_PER_REDUCTION 32
 #define MATCH_REDUCTIONS    8       /* for a match that looks at nothing */
@@ -191,16 +189,6 @@ static void key_put(struct buf *out, const struct re_options *o)
 
     memcpy(k.magic, REGEX_MAGIC, sizeof k.magic);
     buf_add(out, &k, sizeof k);
-}
-
-static bool key_is_unicode(const struct buf *key)
-{
-    struct regex_key k;
-
-    if (key->len < sizeof k)
-        return false;
-    memcpy(&k, key->data, sizeof k);
-    return (k.options & PCRE2_UTF) != 0;
 }
 
 /* {Text, Position} */
@@ -382,11 +370,6 @@ static bool capture_of_spec(const struct result *r, term spec, term *ret)
     return ok;
 }
 
-static term match_of(struct heap *h, term list)
-{
-    return heap_tuple2(h, ATOM_match, list);
-}
-
 /* Captures from..to-1 */
 static term captures_range(const struct result *r, uint32_t from, uint32_t to)
 {
@@ -394,7 +377,7 @@ static term captures_range(const struct result *r, uint32_t from, uint32_t to)
 
     for (uint32_t i = to; i > from; i--)
         list = heap_cons(r->h, capture_term(r, i - 1), list);
-    return match_of(r->h, list);
+    return list;
 }
 
 static term captures_listed(struct process *p, const struct result *r, term specs)
@@ -407,8 +390,8 @@ static term captures_listed(struct process *p, const struct result *r, term spec
     for (; is_cons(specs) && capture_of_spec(r, car(specs), &one); specs = cdr(specs))
         buf_add(&terms, &one, sizeof one);
     if (is_nil(specs))
-        t = match_of(r->h, heap_list(r->h, (const term *)(const void *)terms.data,
-                                     terms.len / sizeof one, TERM_NIL));
+        t = heap_list(r->h, (const term *)(const void *)terms.data, terms.len / sizeof one,
+                      TERM_NIL);
     buf_fini(&terms);
     return t != TERM_NONE ? t : bif_badarg(p);
 }
@@ -428,10 +411,11 @@ static term captures_named(const struct result *r)
             continue;
         list = heap_cons(r->h, capture_term(r, named_capture(r, entry_name(e))), list);
     }
-    return match_of(r->h, list);
+    return list;
 }
 
-static term match_result(struct process *p, const struct result *r, term capture)
+/* What the capture option wants of a match: a list, or ATOM_match when nothing. TERM_NONE: badarg. */
+static term match_captures(struct process *p, const struct result *r, term capture)
 {
     if (capture == ATOM_all)
         return captures_range(r, 0, r->set);
@@ -492,34 +476,100 @@ static int match_bytes(const struct regex *re, const struct subject *s, const st
     return rc;
 }
 
-/* One match of re in subject text. */
-static term run_regex(struct process *p, const struct regex *re, term subject, bool unicode,
-                      const struct re_options *o, bool first)
+/* No match: why, as run says it. */
+static term no_match(struct process *p, const struct re_options *o, int rc)
 {
-    struct result r = { .h = &p->heap, .re = re, .type = o->type, .unicode = unicode };
-    struct subject s;
+    if (is_bad_text(rc))
+        return bif_badarg(p);
+    if (o->report_errors && limit_atom(rc) != TERM_NONE)
+        return heap_tuple2(&p->heap, ATOM_error, limit_atom(rc));
+    return ATOM_nomatch;
+}
+
+static term run_once(struct process *p, struct result *r, const struct re_options *o, bool first)
+{
+    int rc = match_bytes(r->re, r->s, o, first);
     term t;
+
+    if (rc <= 0)
+        return no_match(p, o, rc);
+    r->set = (uint32_t)rc;
+    t = match_captures(p, r, o->capture);
+    return is_list(t) ? heap_tuple2(&p->heap, ATOM_match, t) : t;
+}
+
+/* The place of the next character. */
+static size_t next_character(const struct result *r, size_t at)
+{
+    const struct subject *s = r->s;
+
+    if (r->re->crlf && at + 1 < s->len && s->bytes[at] == '\r' && s->bytes[at + 1] == '\n')
+        return at + 2;
+    for (at++; r->re->utf && at < s->len && (s->bytes[at] & 0xC0) == 0x80;)
+        at++;
+    return at;
+}
+
+/* All matches from o->offset on. After an empty one another is tried that begins in the same place
+ * and is not empty, before the search goes on one character further. */
+static term run_global(struct process *p, struct result *r, const struct re_options *given)
+{
+    struct re_options o = *given;
+    struct buf found = { 0 };
+    bool after_empty = false;
+    term t = ATOM_match, all;
     int rc;
 
-    if (!subject_init(&s, subject, unicode))
-        return bif_badarg(p);
-    rc = match_bytes(re, &s, o, first);
-    r.s = &s;
-    r.ovector = pcre2_get_ovector_pointer(re->match);
-    if (rc > 0) {
-        r.set = (uint32_t)rc;
-        t = match_result(p, &r, o->capture);
-        charge(p, MATCH_REDUCTIONS + (int64_t)((r.ovector[1] - o->offset) / BYTES_PER_REDUCTION));
-    } else {
-        if (o->offset <= s.len)
-            charge(p, MATCH_REDUCTIONS + (int64_t)((s.len - o->offset) / BYTES_PER_REDUCTION));
-        if (is_bad_text(rc))
-            t = bif_badarg(p);
-        else if (o->report_errors && limit_atom(rc) != TERM_NONE)
-            t = heap_tuple2(&p->heap, ATOM_error, limit_atom(rc));
-        else
-            t = ATOM_nomatch;
+    for (;;) {
+        size_t at = o.offset;
+
+        o.match = given->match | (after_empty ? PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED : 0);
+        rc = match_bytes(r->re, r->s, &o, at == given->offset && !after_empty);
+        if (rc > 0) {
+            size_t end = r->ovector[1];
+
+            r->set = (uint32_t)rc;
+            t = match_captures(p, r, o.capture);
+            if (t == TERM_NONE)
+                break;
+            buf_add(&found, &t, sizeof t);
+            after_empty = end == r->ovector[0];
+            o.offset = end > at || after_empty ? end : next_character(r, at);
+        } else if (after_empty) {
+            after_empty = false;
+            o.offset = next_character(r, at);
+        } else {
+            break;
+        }
+        if (o.offset > r->s->len)
+            break;
     }
+    if (t != TERM_NONE && rc <= 0 && (found.len == 0 || rc != PCRE2_ERROR_NOMATCH)) {
+        t = no_match(p, given, rc);
+    } else if (t != TERM_NONE && t != ATOM_match) {
+        all = heap_list(&p->heap, (const term *)(const void *)found.data, found.len / sizeof t,
+                        TERM_NIL);
+        t = heap_tuple2(&p->heap, ATOM_match, all);
+    }
+    buf_fini(&found);
+    return t;
+}
+
+/* Matches of re in subject text. */
+static term run_regex(struct process *p, const struct regex *re, term subject,
+                      const struct re_options *o, bool first)
+{
+    struct subject s;
+    struct result r = { .h = &p->heap, .re = re, .s = &s, .type = o->type, .unicode = re->utf };
+    term t;
+
+    if (!subject_init(&s, subject, re->utf))
+        return bif_badarg(p);
+    r.ovector = pcre2_get_ovector_pointer(re->match);
+    t = o->global ? run_global(p, &r, o) : run_once(p, &r, o, first);
+    charge(p, MATCH_REDUCTIONS);
+    if (o->offset < s.len)
+        charge(p, (int64_t)((s.len - o->offset) / BYTES_PER_REDUCTION));
     subject_fini(&s);
     return t;
 }
@@ -546,24 +596,12 @@ static bool run_key(struct buf *key, term pattern, const struct re_options *o)
     return true;
 }
 
-/* Repeated matching goes to re:grun/3, which wants a compiled pattern. */
-static term run_global(struct process *p, const struct regex *re, term subject, term pattern,
-                       term options)
-{
-    bool compiled = is_pattern_tuple(pattern);
-    term args[3] = { subject, compiled ? pattern : pattern_term(&p->heap, re),
-                     heap_tuple2(&p->heap, options, compiled ? ATOM_false : ATOM_true) };
-
-    return bif_trap(p, export_get(ATOM_re, ATOM_grun, 3), 3, args);
-}
-
 static term run(struct process *p, term subject, term pattern, term options, bool first)
 {
     struct regex_error error = { NULL, 0 };
     struct buf key = { 0 };
     struct re_options o;
     struct regex *re;
-    bool unicode;
     term t;
 
     if (!parse_options(options, &o))
@@ -572,11 +610,9 @@ static term run(struct process *p, term subject, term pattern, term options, boo
         buf_fini(&key);
         return bif_badarg(p);
     }
-    unicode = key_is_unicode(&key);
     re = regex_get(key.data, key.len, &error);
     if (re != NULL)
-        t = o.global ? run_global(p, re, subject, pattern, options)
-                     : run_regex(p, re, subject, unicode, &o, first);
+        t = run_regex(p, re, subject, &o, first);
     else if (error.text != NULL && o.report_errors)
         t = heap_tuple2(&p->heap, ATOM_error,
                         heap_tuple2(&p->heap, ATOM_compile, error_term(&p->heap, &error)));
