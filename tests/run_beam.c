@@ -3,6 +3,7 @@
  * run_beam.c - run one function of a .beam file and print what it returns; for tests of the engine
  *
  *   run_beam [-s schedulers] DIR Module Function [integer...]
+ *   run_beam -l FILE...                 only check and translate the files
  *
  * DIR is searched for modules, then the directories of RNODE_PATH (separated by colons). Exits
  * with 0 after printing the result, 1 when the process failed (its reason is printed), 2 when the
@@ -116,6 +117,33 @@ static void load(const char *dir, const char *module)
     mem_free(path);
 }
 
+/* Only check and translate each file. */
+static int prepare_all(int n, char **paths)
+{
+    int failed = 0;
+
+    atom_table_init(0);
+    literal_region_init();
+    engine_init();
+    bif_init();
+    for (int i = 0; i < n; i++) {
+        struct load_error err;
+        struct prepared *pr;
+        size_t len = 0;
+        void *data = slurp(paths[i], &len);
+
+        if (data == NULL || code_prepare(data, len, TERM_NONE, &pr, &err) < 0) {
+            printf("%s: %s\n", paths[i], data == NULL ? "cannot read" : err.text);
+            failed++;
+        } else {
+            prepared_free(pr);
+        }
+        mem_free(data);
+    }
+    printf("%d files, %d refused\n", n, failed);
+    return failed != 0;
+}
+
 int main(int argc, char **argv)
 {
     struct vm_options opt = { .schedulers = 1 };
@@ -129,6 +157,8 @@ int main(int argc, char **argv)
         opt.schedulers = (unsigned)atoi(argv[2]);
         at = 3;
     }
+    if (argc > 2 && strcmp(argv[1], "-l") == 0)
+        return prepare_all(argc - 2, argv + 2);
     if (argc - at < 3) {
         fprintf(stderr, "usage: run_beam [-s schedulers] DIR Module Function [integer...]\n");
         return 2;

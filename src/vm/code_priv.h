@@ -15,7 +15,7 @@
 /* A stretch of code with the same frame and source line; sorted by off, each up to the next. */
 struct code_range {
     uint32_t off;           /* bytes from image->code */
-    int32_t  frame;         /* y slots; -1: no frame */
+    int32_t  frame;         /* y slots; -1: no frame; below that: not known */
     uint32_t line;          /* row of image->lines; 0: none */
 };
 

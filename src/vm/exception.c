@@ -27,6 +27,16 @@ static int32_t frame_at(const void *pc, struct image **ret_image)
     return im == NULL ? -1 : image_range(im, pc)->frame;
 }
 
+/* The frame at e of code that is shared between frames: the next word that can be a return address
+ * ends it. E[0] may be stale and is not looked at unless nothing else is left. */
+static int32_t find_frame(const term *e, const term *hi)
+{
+    for (const term *at = e + 1; at < hi; at++)
+        if (is_small(*at) && code_image_at((const char *)(uintptr_t)*at - 1) != NULL)
+            return (int32_t)(at - e) - 1;
+    return -1;
+}
+
 /* Return addresses on the stack seen from the instruction at pc (NULL: from a function without a
  * frame), at most max, equal neighbours once. */
 static size_t walk(const struct process *p, const void *pc, term *out, size_t max)
@@ -39,6 +49,8 @@ static size_t walk(const struct process *p, const void *pc, term *out, size_t ma
     for (;;) {
         term ret;
 
+        if (frame < -1)
+            frame = find_frame(e, hi);
         if (hi - e <= frame + 1)
             break;
         ret = e[frame + 1];
@@ -327,6 +339,8 @@ bool engine_stack_uses_code(const struct process *p, const void *lo, const void 
     for (;;) {
         const char *ret;
 
+        if (frame < -1)
+            frame = find_frame(e, p->heap.hi);
         if (p->heap.hi - e <= frame + 1)
             return false;
         ret = (const char *)(uintptr_t)e[frame + 1];

@@ -4,9 +4,10 @@
  *
  * The instructions are walked several times: first only to learn the frame (number of y registers)
  * at each label, until nothing new is learned; then once more to emit. Each walk checks that
- * operands are of the kind the instruction takes, that y registers lie in the frame, and that all
- * ways to a label bring the same frame; so the interpreter checks none of this. Code that no way
- * leads to is checked for nothing and left out.
+ * operands are of the kind the instruction takes, that y registers lie in the frame, and that a
+ * function returns as it was entered; so the interpreter checks none of this. Compilers share
+ * blocks that only raise between places with different frames: there the frame is FRAME_MIXED or
+ * below, and no instruction that needs to know it is taken. Code that no way leads to is left out.
  */
 #include "vm/load_priv.h"
 
@@ -69,9 +70,11 @@ static struct operand bad(struct loader *ld, const char *what)
     return number(0);
 }
 
+static int32_t y_count(int32_t frame);
+
 static struct operand yreg(struct loader *ld, uint64_t i)
 {
-    if (ld->frame < 0 || i >= (uint64_t)ld->frame)
+    if (i >= (uint64_t)y_count(ld->frame))
         return bad(ld, "y register inside the frame");
     return (struct operand){ 'y', (int64_t)(8 * (i + 1)), NULL, 0, 0 };
 }
@@ -137,6 +140,12 @@ static struct operand fr(struct loader *ld, const struct beam_arg *a)
 
 /* --- labels and frames ----------------------------------------------------------------------------- */
 
+/* y registers that can be used: in a mixed frame those that all of them have. */
+static int32_t y_count(int32_t frame)
+{
+    return frame <= FRAME_MIXED ? FRAME_MIXED - frame : frame < 0 ? 0 : frame;
+}
+
 /* A jump to `to` with this frame. */
 static void reach(struct loader *ld, uint32_t to, int32_t frame)
 {
@@ -146,7 +155,11 @@ static void reach(struct loader *ld, uint32_t to, int32_t frame)
         *have = frame;
         ld->frames_changed = true;
     } else if (*have != frame) {
-        load_fail(ld, "frames of %d and %d registers meet at label %u", *have, frame, to);
+        int32_t a = y_count(*have), b = y_count(frame), mixed = FRAME_MIXED - (a < b ? a : b);
+
+        if (mixed != *have)
+            ld->frames_changed = true;
+        *have = mixed;
     }
 }
 
@@ -301,7 +314,8 @@ static void label_here(struct loader *ld, const struct beam_instr *in)
 
 /* --- calls ---------------------------------------------------------------------------------------------- */
 
-enum call_form { CALL_BODY, CALL_LAST, CALL_ONLY };
+/* CALL_RAISES: one that does not return, whatever the frame is. */
+enum call_form { CALL_BODY, CALL_LAST, CALL_ONLY, CALL_RAISES };
 
 static struct export *import_of(struct loader *ld, const struct beam_arg *a)
 {
@@ -326,6 +340,15 @@ static enum op_id special_call(const struct export *e, bool body)
     return OP_COUNT;
 }
 
+/* Compilers let code with another frame follow such a call. */
+static bool never_returns(const struct export *e)
+{
+    if (e->module != ATOM_erlang)
+        return false;
+    return (e->function == ATOM_error && e->arity >= 1 && e->arity <= 3) ||
+           ((e->function == ATOM_exit || e->function == ATOM_throw) && e->arity == 1);
+}
+
 static void call_ext(struct loader *ld, const struct beam_instr *in, enum call_form form)
 {
     struct export *e = import_of(ld, &in->args[1]);
@@ -335,7 +358,9 @@ static void call_ext(struct loader *ld, const struct beam_instr *in, enum call_f
 
     if (e == NULL)
         return;
-    if (form == CALL_BODY)
+    if (never_returns(e))
+        form = CALL_RAISES;
+    else if (form == CALL_BODY)
         need_frame(ld);
     else if (form == CALL_ONLY && ld->frame != FRAME_NONE)
         load_fail(ld, "tail call with a frame");

@@ -15,6 +15,7 @@
 
 #define FRAME_UNKNOWN (-2)
 #define FRAME_NONE    (-1)
+#define FRAME_MIXED   (-3)     /* reached with different frames; minus the y registers of all */
 #define FRAME_MAX     8000      /* y registers: displacements are 16 bits wide */
 
 /* One operand on its way to a variant. Classes: x y (n: displacement), k constant term (n), f label
