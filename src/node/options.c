@@ -327,8 +327,45 @@ static const char *short_name_of(const char *file)
     return base + 1;
 }
 
+/* Bytes from s to the end of the string or comment that begins there; 1 for anything else. */
+static size_t lexeme_length(const char *s, bool *ret_comment)
+{
+    const char *end = NULL;
+    size_t n;
+
+    *ret_comment = false;
+    if (*s == '"' || *s == '\'') {
+        for (n = 1; s[n] != 0 && s[n] != *s; n++)
+            n += s[n] == '\\' && s[n + 1] != 0;
+        return n + (s[n] != 0);
+    }
+    *ret_comment = *s == '#' || (*s == '/' && (s[1] == '/' || s[1] == '*'));
+    if (*ret_comment)
+        end = *s == '/' && s[1] == '*' ? strstr(s + 2, "*/") : strchr(s, '\n');
+    else
+        return 1;
+    return end == NULL ? strlen(s) : (size_t)(end - s) + (*end == '*' ? 2 : 0);
+}
+
+/* libConfuse 3.3 counts the line of a comment more than once, so comments become blanks first. */
+static char *without_comments(const char *text)
+{
+    char *copy = mem_strdup(text);
+    bool comment;
+
+    for (char *s = copy; *s != 0;) {
+        size_t n = lexeme_length(s, &comment);
+
+        for (size_t i = 0; comment && i < n; i++)
+            s[i] = s[i] == '\n' ? '\n' : ' ';
+        s += n;
+    }
+    return copy;
+}
+
 int options_parse(struct options *o, const char *file, const char *text, struct buf *errors)
 {
+    char *bare;
     cfg_opt_t sections[OPT_COUNT + 1], keys[OPT_COUNT * 2 + 1];
     struct parse ps = { o, file, short_name_of(file), text, errors, false };
     FILE *in;
@@ -336,9 +373,12 @@ int options_parse(struct options *o, const char *file, const char *text, struct 
 
     if (*text == 0)
         return 0;
-    in = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
-    if (in == NULL)
+    bare = without_comments(text);
+    in = fmemopen(bare, strlen(bare), "r");
+    if (in == NULL) {
+        mem_free(bare);
         return -ERR_SYSTEM;
+    }
     parsing = &ps;
     cfg = make_parser(sections, keys);
     cfg->filename = strdup(file);
@@ -346,6 +386,7 @@ int options_parse(struct options *o, const char *file, const char *text, struct 
         complain("RN0401", cfg->line, "", "this file cannot be read", NULL, NULL);
     cfg_free(cfg);
     fclose(in);
+    mem_free(bare);
     parsing = NULL;
     return ps.failed ? -ERR_FORMAT : 0;
 }
