@@ -54,7 +54,7 @@ void io_flush(void)
     pthread_mutex_unlock(&output_lock);
 }
 
-static void output_write(const char *bytes, size_t len)
+void io_console_write(const char *bytes, size_t len)
 {
     pthread_mutex_lock(&output_lock);
     if (!at_exit_set) {
@@ -80,7 +80,7 @@ void io_write(term leader, const char *bytes, size_t len)
     if (io_output_hook != NULL)
         io_output_hook(leader, bytes, len);
     else
-        output_write(bytes, len);
+        io_console_write(bytes, len);
 }
 
 void io_write_error(const char *bytes, size_t len)

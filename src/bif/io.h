@@ -20,6 +20,8 @@ extern void (*io_output_hook)(term leader, const char *bytes, size_t len);
 extern void (*io_log_hook)(term level, const char *bytes, size_t len);
 
 void io_write(term leader, const char *bytes, size_t len);      /* any thread */
+/* Standard output itself: for the hook, when it knows no better place. */
+void io_console_write(const char *bytes, size_t len);
 void io_write_error(const char *bytes, size_t len);
 void io_log(term level, const char *bytes, size_t len);
 /* Write out what standard output still holds: at the end, and when nothing happens. */
@@ -27,8 +29,10 @@ void io_flush(void);
 
 /* Load the module of the leaders and start the one called `user`. Once, after vm_start. Its pid. */
 term io_start(void);
-/* Another leader: for one call of a controller, say. Its pid; end it with an exit signal. */
+/* Another leader: for one call of a controller, say. Whoever still has it when it is stopped gets no
+ * answer from it any more. Any thread inside an epoch. */
 term io_leader_start(void);
+void io_leader_stop(term leader);
 
 /* io_lib:format. False: bad format or arguments; out may hold a part. */
 bool io_format(struct buf *out, term format, term args);

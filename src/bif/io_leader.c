@@ -12,13 +12,14 @@
 #include "bif/text.h"
 #include "heap/blob.h"
 #include "base/alloc.h"
+#include "base/epoch.h"
 #include "vm/code.h"
 #include "vm/registry.h"
 
 /* Conversions are applied under a catch, here, where a crash harms nobody but who asked. */
 static const char leader_text[] =
     "module rnode_io\n"
-    "export loop/0\n"
+    "export loop/0 report_text/4\n"
     "function loop/0\n"
     "    allocate 2 0\n"
     "    init_yregs [y0 y1]\n"
@@ -49,7 +50,24 @@ static const char leader_text[] =
     "  again:\n"
     "    jump @next\n"
     "  idle:\n"
-    "    wait @next\n";
+    "    wait @next\n"
+    "function report_text/4\n"     /* (Level, Report, Cb, Args): the text of a report, for logger */
+    "    allocate 3 4\n"
+    "    init_yregs [y2]\n"
+    "    move x0 y0\n"
+    "    move x1 y1\n"
+    "    move x2 x0\n"
+    "    move x3 x1\n"
+    "    catch y2 @caught\n"
+    "    line\n"
+    "    call_ext 2 erlang:apply/2\n"
+    "  caught:\n"
+    "    catch_end y2\n"
+    "    move x0 x2\n"
+    "    move y0 x0\n"
+    "    move y1 x1\n"
+    "    line\n"
+    "    call_ext_last 3 rnode_io:report/3 3\n";
 
 /* --- serving requests -------------------------------------------------------------------------------- */
 
@@ -157,6 +175,8 @@ term bif_io_request(struct process *p, const term *a)
 {
     term msg = a[0], request, list;
 
+    if (msg == ATOM_rnode_io_stop)
+        return bif_raise(p, ATOM_exit, ATOM_normal);
     if (!is_tuple_n(msg, 4) || tuple_elem(msg, 0) != ATOM_io_request)
         return ATOM_done;
     request = tuple_elem(msg, 3);
@@ -200,14 +220,21 @@ term io_leader_start(void)
     return process_spawn_mfa(NULL, ATOM_rnode_io, ATOM_loop, TERM_NIL, &opt, NULL);
 }
 
+void io_leader_stop(term leader)
+{
+    process_send(NULL, leader, ATOM_rnode_io_stop);
+}
+
 term io_start(void)
 {
     bool loaded = leader_load();
-    term pid;
+    term user;
 
     ASSERT(loaded);
-    pid = io_leader_start();
-    if (pid != TERM_NONE)
-        registry_add(ATOM_user, pid);
-    return pid;
+    epoch_enter();
+    user = io_leader_start();
+    ASSERT(user != TERM_NONE);
+    registry_add(ATOM_user, user);
+    epoch_leave();
+    return user;
 }

@@ -300,11 +300,6 @@ term bif_ref_to_list(struct process *p, const term *a)
     return is_ref(a[0]) ? printed(p, a[0]) : bif_badarg(p);
 }
 
-term bif_fun_to_list(struct process *p, const term *a)
-{
-    return is_fun(a[0]) ? printed(p, a[0]) : bif_badarg(p);
-}
-
 /* The whole text as one term, or TERM_NONE. start: how such a term begins. */
 static term read_identifier(struct process *p, term list, const char *start)
 {

@@ -209,10 +209,10 @@ static void heir_put(struct table *t, term heir, term data)
     t->heir_data = heir == ATOM_none ? NULL : row_new(holder);
 }
 
-struct table *table_new(term name, term owner, const struct table_options *opt)
+/* All but what others can see. */
+static struct table *table_make(term name, term owner, const struct table_options *opt)
 {
     struct table *t = MEM_NEW(struct table);
-    bool taken = false;
 
     t->type = opt->type;
     t->keypos = opt->keypos;
@@ -232,6 +232,19 @@ struct table *table_new(term name, term owner, const struct table_options *opt)
     t->id = blob_new(sizeof(struct table *));
     blob_table(t->id) = t;
     t->id->dtor = table_dtor;
+    return t;
+}
+
+struct table *table_new_hidden(const struct table_options *opt)
+{
+    return table_make(ATOM_undefined, TERM_NONE, opt);
+}
+
+struct table *table_new(term name, term owner, const struct table_options *opt)
+{
+    struct table *t = table_make(name, owner, opt);
+    bool taken = false;
+
     pthread_mutex_lock(&tables_lock);
     if (opt->named)
         taken = !name_take(name, t);

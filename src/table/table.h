@@ -63,6 +63,8 @@ struct table_options {
 
 /* NULL: the name is taken. */
 struct table *table_new(term name, term owner, const struct table_options *opt);
+/* A table of the node itself: without owner, on no list, never deleted. */
+struct table *table_new_hidden(const struct table_options *opt);
 struct table *table_by_name(term name);
 struct table *table_by_id(term id);         /* id may be any term */
 term table_id(struct table *t, struct heap *h);     /* the magic reference */
