@@ -30,6 +30,12 @@ static const struct explanation explanations[] = {
 #define EXPLAIN(code, title, text, hint) { code, title, text, hint },
 #include "ctl/explain.tab"
 #undef EXPLAIN
+/* Those of base/errors.tab that have no row above: found last. */
+#define ERR(name, number, code, title) \
+    { code, title, "A part of the node gave up for this reason; the message before it says which.", \
+      "rnodectl logs" },
+#include "base/errors.tab"
+#undef ERR
 };
 
 const char *role_name(enum role role)
