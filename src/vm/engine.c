@@ -303,16 +303,28 @@ ALWAYS_INLINE double double_of(uint64_t bits)
     return d;
 }
 
-/* Run p. With p NULL: only tell where the handlers are. */
-static NOINLINE __attribute__((noclone)) enum engine_result
-interpret(struct sched *const sc, struct process *const p)
+/* gcc would give some of the interpreter's registers away to rare paths and keep the instruction
+ * pointer in memory; naming machine registers that C calls preserve keeps all of them. */
+#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__clang__)
+#define PINNED(reg) __asm__(reg)
+#else
+#define PINNED(reg)
+#endif
+
+/* The process costs no register: bodies reach it through the scheduler. */
+#define p (sc->current)
+
+/* Run the current process of s. With NULL: only tell where the handlers are. */
+static NOINLINE __attribute__((noclone)) enum engine_result interpret(struct sched *const s)
 {
     static const int32_t labels[OP_VARIANTS] = {
 #include "vm/ops/op_labels.inc"
     };
-    const char *I;
-    term *H, *E;
-    int64_t FC;
+    register struct sched *sc PINNED("rbp");
+    register const char *I PINNED("rbx");
+    register term *H PINNED("r14");
+    register term *E PINNED("r13");
+    register int64_t FC PINNED("r15");
     const void *to_ip;
     const char *ret_ip;
     struct export *ex;
@@ -321,10 +333,11 @@ interpret(struct sched *const sc, struct process *const p)
     unsigned live;
     enum bs_result bsr;
 
-    if (p == NULL) {
+    if (s == NULL) {
         op_labels = labels;
         return ENGINE_EXIT;
     }
+    sc = s;
     p->wait_kind &= RECEIVE_TIMED_OUT;
     restore_live(p, sc);
     H = p->heap.H;
@@ -575,6 +588,8 @@ process_exit_synced:
     return ENGINE_EXIT;
 }
 
+#undef p
+
 /* --- for the rest of the room ------------------------------------------------------------------ */
 
 static uint64_t shared_instr(enum op_id op, unsigned n)
@@ -594,7 +609,7 @@ void *engine_stub_bif(void)
 
 void engine_init(void)
 {
-    (void)interpret(NULL, NULL);
+    (void)interpret(NULL);
     code_bind_etf();
     code_bind_etf();
     shared_code[SHARED_DONE] = shared_instr(OP_process_done, 0);
@@ -617,7 +632,8 @@ void engine_init(void)
 
 enum engine_result engine_run(struct sched *s, struct process *p)
 {
-    return interpret(s, p);
+    ASSERT(s->current == p);
+    return interpret(s);
 }
 
 /* The arguments wait on the stack as if the process had been switched out at the entry of
