@@ -29,6 +29,11 @@ static term info_registered_name(struct process *p, struct heap *h)
     return atomic_load(&p->registered);     /* NIL: none */
 }
 
+static term info_initial_call(struct process *p, struct heap *h)
+{
+    return heap_tuple3(h, p->initial[0], p->initial[1], p->initial[2]);
+}
+
 static term info_current_function(struct process *p, struct heap *h)
 {
     term m, f;
@@ -37,13 +42,8 @@ static term info_current_function(struct process *p, struct heap *h)
     if ((p->wait_kind & (unsigned)~RECEIVE_TIMED_OUT) == WAIT_HIBERNATE)
         return heap_tuple3(h, ATOM_erlang, ATOM_hibernate, small_make(3));
     if (!engine_current_function(p, &m, &f, &arity))
-        return ATOM_undefined;
+        return info_initial_call(p, h);     /* it has not begun */
     return heap_tuple3(h, m, f, small_make(arity));
-}
-
-static term info_initial_call(struct process *p, struct heap *h)
-{
-    return heap_tuple3(h, p->initial[0], p->initial[1], p->initial[2]);
 }
 
 static term info_status(struct process *p, struct heap *h)

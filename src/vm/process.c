@@ -320,42 +320,94 @@ term process_spawn_fun(struct process *parent, term fun, term args_list,
 
 /* --- sending -------------------------------------------------------------------------------------- */
 
-#define DIRECT_QUEUE_MAX 64     /* longer queues keep messages in fragments */
-#define DIRECT_WORDS_MAX 4096
+#define DIRECT_QUEUE_MAX 512    /* longer queues keep messages in fragments */
+#define DIRECT_SPARE_WORDS 16   /* what a message leaves free in the receiver's block */
 
-/* Copy msg into the heap of a process that the caller holds. */
-static void deliver_held(struct process *p, term msg, size_t words)
+/* May a message of so many words go straight to the heap of p, which we hold? */
+static bool has_room(struct process *p, size_t words)
 {
-    term *at;
+    return inbox_is_empty(&p->inbox) && mailbox_length(p) < DIRECT_QUEUE_MAX &&
+           (size_t)(p->heap.E - p->heap.H) > words + DIRECT_SPARE_WORDS && !p->msgq_off_heap;
+}
 
-    if (words != 0) {
-        at = heap_alloc(&p->heap, words);
-        msg = term_copy(msg, &at, &p->heap.offheap);
-    }
-    mailbox_append(p, msg);
+/* Words of a small tuple that holds no pointers, the commonest message; 0: anything else. */
+static size_t flat_words(term msg)
+{
+    term hdr, any = 0;
+
+    if (!is_box(msg))
+        return 0;
+    hdr = box_header(msg);
+    if (header_kind(hdr) != HK_TUPLE || header_size(hdr) > 8)
+        return 0;
+    for (size_t i = 0; i < header_size(hdr); i++)
+        any |= is_ptr(tuple_elem(msg, i));
+    return any == 0 && !is_literal(msg) ? 1 + header_size(hdr) : 0;
+}
+
+/* Copy msg of so many words into room for it in p's block. */
+static term copy_in(struct process *p, term msg, size_t words, bool flat)
+{
+    term *at = heap_alloc(&p->heap, words);
+
+    if (!flat)
+        return term_copy(msg, &at, &p->heap.offheap);
+    for (size_t i = 0; i < words; i++)
+        at[i] = box_ptr(msg)[i];
+    return box_term(at);
+}
+
+static struct sig *message_sig(term msg, size_t words, bool flat)
+{
+    struct frag *frag;
+    struct sig *sig;
+
+    if (!flat)
+        return sig_new_copy(SIG_MESSAGE, TERM_NONE, TERM_NONE, msg);
+    frag = frag_new(words, sizeof *sig);
+    for (size_t i = 0; i < words; i++)
+        frag->data[i] = box_ptr(msg)[i];
+    frag->used = (uint32_t)words;
+    sig = (struct sig *)(void *)((char *)frag - sizeof *sig);
+    *sig = (struct sig){ .kind = SIG_MESSAGE, .from = TERM_NONE, .a = box_term(frag->data),
+                         .b = TERM_NONE, .frag = frag };
+    return sig;
 }
 
 static void deliver(struct process *sender, struct process *p, term msg)
 {
+    enum process_state was;
     size_t words;
+    bool flat;
 
     if (p == sender) {
         mailbox_append(p, msg);
         return;
     }
-    words = is_ptr(msg) ? term_size(msg) : 0;
+    words = flat_words(msg);
+    flat = words != 0;
+    if (!flat && is_ptr(msg))
+        words = term_size(msg);
     if (sender != NULL)
         charge(sender, (int64_t)(words / 64));
-    if (process_try_hold(p)) {
-        if (LIKELY(inbox_is_empty(&p->inbox) && words <= DIRECT_WORDS_MAX &&
-                   mailbox_length(p) < DIRECT_QUEUE_MAX))
-            deliver_held(p, msg, words);
+    was = process_try_hold(p);
+    if (was != PROC_FREE && LIKELY(has_room(p, words))) {
+        if (words != 0)
+            msg = copy_in(p, msg, words, flat);
+        mailbox_append(p, msg);
+    } else {
+        struct sig *sig = message_sig(msg, words, flat);
+
+        if (was == PROC_FREE) {
+            signal_send(p, sig);
+            return;
+        }
+        if (inbox_is_empty(&p->inbox))
+            mailbox_append_sig(p, sig);
         else
-            inbox_push(&p->inbox, sig_new_copy(SIG_MESSAGE, TERM_NONE, TERM_NONE, msg));
-        process_release_hold(p, true);
-        return;
+            inbox_push(&p->inbox, sig);
     }
-    signal_send(p, sig_new_copy(SIG_MESSAGE, TERM_NONE, TERM_NONE, msg));
+    process_release_hold(p, was, true);
 }
 
 static void send_alias(struct process *sender, term ref, term msg)

@@ -9,9 +9,9 @@
  *   state       allowed successors             invariant
  *   FREE        RUNNABLE                       struct not visible in the process table
  *   WAITING     HELD, RUNNABLE                 not on any run queue; inbox handled or announced
- *   RUNNABLE    RUNNING                        on exactly one run queue
+ *   RUNNABLE    RUNNING, HELD                  on exactly one run queue
  *   RUNNING     WAITING, RUNNABLE, EXITING     one scheduler runs it
- *   HELD        WAITING, RUNNABLE              one thread delivers into it
+ *   HELD        WAITING, RUNNABLE              one thread delivers into it; may be on a queue
  *   EXITING     FREE                           heap may be gone; signals are answered with noproc
  */
 #ifndef VM_PROCESS_H

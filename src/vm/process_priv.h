@@ -10,18 +10,23 @@
 
 /* --- ownership ----------------------------------------------------------------------------- */
 
-/* Take a waiting process to deliver into it. True: the caller owns it until process_release_hold.
+/* Take a process that waits or is queued, to deliver into it. Returns the state it was in, or
+ * PROC_FREE: not taken. Whoever takes it owns it until process_release_hold, and is quick: the
+ * scheduler that wants to run a queued process spins meanwhile.
  * acquire: we see what the last owner did. */
-ALWAYS_INLINE bool process_try_hold(struct process *p)
+ALWAYS_INLINE enum process_state process_try_hold(struct process *p)
 {
-    uint32_t waiting = PROC_WAITING;
+    uint32_t was = atomic_load_explicit(&p->state, memory_order_relaxed);
 
-    return atomic_load_explicit(&p->state, memory_order_relaxed) == PROC_WAITING &&
-           atomic_compare_exchange_strong_explicit(&p->state, &waiting, PROC_HELD,
-                                                   memory_order_acquire, memory_order_relaxed);
+    if ((was == PROC_WAITING || was == PROC_RUNNABLE) &&
+        atomic_compare_exchange_strong_explicit(&p->state, &was, PROC_HELD,
+                                                memory_order_acquire, memory_order_relaxed))
+        return (enum process_state)was;
+    return PROC_FREE;
 }
-/* End the hold: make p runnable if wake, else let it wait on (unless something came meanwhile). */
-void process_release_hold(struct process *p, bool wake);
+/* End the hold. A process that waited is made runnable if wake, else it waits on (unless something
+ * came meanwhile). */
+void process_release_hold(struct process *p, enum process_state was, bool wake);
 
 /* --- process table -------------------------------------------------------------------------- */
 

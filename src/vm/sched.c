@@ -490,19 +490,39 @@ static void run_exit(struct sched *s, struct process *p)
     put_own(s, p);
 }
 
+/* A process off the queue is ours once it is RUNNING; somebody may be delivering into it. False: it
+ * is exiting. */
+static bool own(struct process *p)
+{
+    uint32_t was = PROC_RUNNABLE;
+
+    for (unsigned n = 0; !atomic_compare_exchange_weak_explicit(&p->state, &was, PROC_RUNNING,
+                                                                memory_order_acquire,
+                                                                memory_order_relaxed); ) {
+        if (was == PROC_EXITING)
+            return false;
+        if (++n < 200)
+            cpu_relax();
+        else
+            sched_yield();
+        was = PROC_RUNNABLE;
+    }
+    return true;
+}
+
 static void run(struct sched *s, struct process *p)
 {
     int64_t before = s->fcalls;
     enum engine_result r;
+    bool alive = own(p);
 
     s->current = p;
     p->sched = s;
     counter_add(&s->priv->switches, 1);
-    if (UNLIKELY(atomic_load_explicit(&p->state, memory_order_relaxed) == PROC_EXITING)) {
+    if (UNLIKELY(!alive)) {
         run_exit(s, p);
         return;
     }
-    atomic_store_explicit(&p->state, PROC_RUNNING, memory_order_relaxed);
     for (;;) {
         if (UNLIKELY(!inbox_is_empty(&p->inbox)))
             (void)!signals_handle(p);

@@ -86,11 +86,11 @@ void sig_free(struct sig *sig)
 
 /* --- sending -------------------------------------------------------------------------------- */
 
-void process_release_hold(struct process *p, bool wake)
+void process_release_hold(struct process *p, enum process_state was, bool wake)
 {
     uint32_t waiting = PROC_WAITING;
 
-    if (!wake) {
+    if (was == PROC_WAITING && !wake) {
         /* seq_cst: see inbox_is_empty */
         atomic_store(&p->state, PROC_WAITING);
         if (LIKELY(inbox_is_empty(&p->inbox)) ||
@@ -99,6 +99,8 @@ void process_release_hold(struct process *p, bool wake)
     } else {
         /* release: what we did to the process is seen by the scheduler that runs it */
         atomic_store_explicit(&p->state, PROC_RUNNABLE, memory_order_release);
+        if (was == PROC_RUNNABLE)
+            return;                 /* it is on a queue already */
     }
     sched_enqueue(p);
 }
@@ -115,27 +117,31 @@ static void push_and_wake(struct process *p, struct sig *sig)
 
 void signal_send(struct process *p, struct sig *sig)
 {
-    if (!process_try_hold(p)) {
+    enum process_state was = process_try_hold(p);
+
+    if (was == PROC_FREE) {
         push_and_wake(p, sig);
     } else if (!inbox_is_empty(&p->inbox)) {
         inbox_push(&p->inbox, sig);
-        process_release_hold(p, true);
+        process_release_hold(p, was, true);
     } else {
-        process_release_hold(p, signal_apply(p, sig) != EFFECT_NONE);
+        process_release_hold(p, was, signal_apply(p, sig) != EFFECT_NONE);
     }
 }
 
 void signal_post(struct process *p, enum signal_kind kind, term from, term a, term b)
 {
-    if (!process_try_hold(p)) {
+    enum process_state was = process_try_hold(p);
+
+    if (was == PROC_FREE) {
         push_and_wake(p, sig_new(kind, from, a, b));
     } else if (!inbox_is_empty(&p->inbox)) {
         inbox_push(&p->inbox, sig_new(kind, from, a, b));
-        process_release_hold(p, true);
+        process_release_hold(p, was, true);
     } else {
         struct sig sig = { .kind = kind, .from = from, .a = a, .b = b };    /* bytes 0: not freed */
 
-        process_release_hold(p, signal_apply(p, &sig) != EFFECT_NONE);
+        process_release_hold(p, was, signal_apply(p, &sig) != EFFECT_NONE);
     }
 }
 
