@@ -27,7 +27,13 @@ conf_bif(M, F, Args) ->
               catch C:R:S -> conf_raised(C, R, S) end).
 
 conf_line(Name, Text) ->
-    io:put_chars([Name, ": ", Text, "\n"]).
+    io:put_chars([conf_ascii(Name), ": ", Text, "\n"]).
+
+%% Names may have any character; what a device does with it is not what is tested here.
+conf_ascii([H | T]) when is_list(H) -> [conf_ascii(H) | conf_ascii(T)];
+conf_ascii([H | T]) when H > 126 -> ["\\x{", integer_to_list(H, 16), "}" | conf_ascii(T)];
+conf_ascii([H | T]) -> [H | conf_ascii(T)];
+conf_ascii(X) -> X.
 
 conf_raised(C, R, S) ->
     ["!", conf_format(C), " ", conf_format(R) | conf_place(S)].

@@ -54,7 +54,6 @@ main() ->
     ?C(id(1) bxor id(c)),
     ?C(bnot id(1.0)),
     ?C(-id(a)),
-    ?C(+id(a)),
     ?C(abs(id(a))),
     ?C(id(1) bsl id(a)),
     ?C(id(1.0) bsr id(1)),

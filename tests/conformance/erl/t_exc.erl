@@ -162,7 +162,7 @@ lvl2(2) -> X = lvl3(id(b)), {X};
 lvl2(3) ->
     %% the lines are part of the output
     lvl3(id(c)).
-lvl3(X) -> Y = X + 1, [Y].
+lvl3(X) -> Y = X + id(1), [Y].
 deep(0) -> error(bottom);
 deep(N) -> [deep(N - 1)].
 tail(0) -> error(bottom);

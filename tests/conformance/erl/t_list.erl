@@ -91,7 +91,7 @@ main() ->
     ?C([X || X <- seq(1, 10), begin Y = X * X, Y > 20 end, Y < 80]),
     ?C([case X of 1 -> one; _ -> X end || X <- id([1, 2, {3}])]),
     ?C([A || [A, _ | _] <- [[1], [2, 3], [4, 5, 6], x]]),
-    ?CASE("reverse long", fold(fun(X, A) -> X + A end, 0, lists:reverse(seq(1, 10000)))),
+    ?CASE("reverse long", fold(fun(X, A) -> X + A end, 0, lists:reverse(seq(1, 10000), []))),
     ?CASE("map fold", fold(fun(X, {S, P}) -> {S + X, P * X} end, {0, 1}, map(fun(X) -> X + 1 end,
             seq(1, 20)))),
     ?CASE("qsort", qsort([(X * 7919) rem 1009 || X <- seq(1,
