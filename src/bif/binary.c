@@ -19,6 +19,13 @@ term bif_bit_size(struct process *p, const term *a)
     return is_bitstring(a[0]) ? small_make(bitstring_bits(a[0])) : bif_badarg(p);
 }
 
+term bif_size(struct process *p, const term *a)
+{
+    if (is_tuple(a[0]))
+        return small_make(tuple_arity(a[0]));
+    return is_bitstring(a[0]) ? small_make(bitstring_bits(a[0]) / 8) : bif_badarg(p);
+}
+
 /* --- parts ---------------------------------------------------------------------------------- */
 
 /* Length may be negative: then the part ends at start. */

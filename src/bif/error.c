@@ -47,6 +47,14 @@ term bif_error_3(struct process *p, const term *a)
     return TERM_NONE;
 }
 
+/* Unlike error/1 this one is itself on top of the trace, as OTP has it. */
+term bif_nif_error(struct process *p, const term *a)
+{
+    (void)raise_here(p, ATOM_error, a[0], TERM_NONE);
+    p->exc.trace = TERM_NONE;
+    return TERM_NONE;
+}
+
 term bif_exit_1(struct process *p, const term *a)
 {
     return raise_here(p, ATOM_exit, a[0], TERM_NONE);

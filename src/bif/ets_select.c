@@ -216,7 +216,16 @@ static term select_all(struct process *p, const term *a, struct match_spec *ms,
     return what == SELECT_VALUES ? s.list : heap_uint(&p->heap, s.count);
 }
 
-#define SPEC(t) match_compile((t), MATCH_TABLE, NULL)
+/* An empty specification is allowed here, unlike elsewhere, and matches nothing: no object is an
+ * atom. */
+static struct match_spec *spec_compile(term spec)
+{
+    if (is_nil(spec))
+        return match_compile_pattern(ATOM_undefined, ATOM_true);
+    return match_compile(spec, MATCH_TABLE, NULL);
+}
+
+#define SPEC(t) spec_compile(t)
 
 term bif_ets_select_2(struct process *p, const term *a)
 {

@@ -11,6 +11,7 @@
 #include "heap/parse.h"
 #include "table/table.h"
 #include "term/print.h"
+#include "vm/process_priv.h"
 #include "vm/sched.h"
 
 #include <stdio.h>
@@ -23,14 +24,6 @@
 #define ETS_LIMIT 8192
 
 /* --- system_info ---------------------------------------------------------------------------------- */
-
-static uint32_t process_count(void)
-{
-    struct sched_totals totals;
-
-    sched_totals(&totals);
-    return (uint32_t)(totals.spawned - totals.exited);
-}
 
 /* The limits of a new process, as {Key, Value}. */
 static term flag_pair(struct process *p, term key, int64_t value)

@@ -508,6 +508,12 @@ undefined_export:
     GOTO(to_ip);
 
 hibernate:                      /* x0 M, x1 F, x2 Args; the stack goes */
+    if (!is_atom(sc->x[0]) || !is_atom(sc->x[1]) || list_length(sc->x[2]) < 0) {
+        set_error(p, ATOM_badarg);
+        ex = engine_exports[EXPORT_HIBERNATE];
+        to_ip = I;
+        goto bif_raised;
+    }
     E = p->heap.hi - 1;
     E[0] = (term)(uintptr_t)&shared_code[SHARED_DONE];
     p->catches = 0;

@@ -11,7 +11,8 @@
 #define ENGINE_EXPORTS(row) \
     row(ADD, "+", 2) row(SUB, "-", 2) row(MUL, "*", 2) row(DIV, "div", 2) row(REM, "rem", 2) \
     row(BAND, "band", 2) row(BOR, "bor", 2) row(BXOR, "bxor", 2) row(BSL, "bsl", 2) \
-    row(BSR, "bsr", 2) row(SEND, "send", 2) row(APPLY, "apply", 3) row(APPLY_FUN, "apply", 2)
+    row(BSR, "bsr", 2) row(SEND, "send", 2) row(APPLY, "apply", 3) row(APPLY_FUN, "apply", 2) \
+    row(HIBERNATE, "hibernate", 3)
 
 enum engine_export {
 #define ENGINE_EXPORT_ROW(name, text, arity) EXPORT_##name,

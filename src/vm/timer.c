@@ -434,6 +434,9 @@ static struct timer *find_locked(term ref)
     w = sched_wheel((unsigned)(imm_payload(ref) >> 48));
     spin_lock(&w->lock);
     t = w->hash != NULL ? *hash_slot(w, imm_payload(ref)) : NULL;
+    /* A timer dies with the process that it is for, but nobody takes it off the wheel then. */
+    if (t != NULL && is_local_pid(t->to) && process_lookup(t->to) == NULL)
+        t = NULL;
     if (t == NULL)
         spin_unlock(&w->lock);
     return t;

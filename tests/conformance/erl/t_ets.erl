@@ -232,7 +232,6 @@ specs() ->
             {c, 3}, d], M, [])} end),
     ?C(ets:match_spec_compile(id(bad))),
     ?C(erlang:match_spec_test({1, 2}, [{{'$1', '$2'}, [], [{'+', '$1', '$2'}]}], table)),
-    ?C(erlang:match_spec_test([1, 2], [{['$1', '_'], [], ['$1']}], trace)),
     ?C(ets:select(t(ordered_set, [{{a, X, Y}, X * Y} || X <- [1, 2, 3], Y <- [1, 2]]), [{{{a, 2,
             '$1'}, '$2'}, [], [{{'$1', '$2'}}]}])),
     ?C(sort(ets:select(t(bag, [{a, 1}, {a, 2}, {b, 3}]), [{{a, '$1'}, [], ['$1']}]))),
