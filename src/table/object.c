@@ -122,13 +122,19 @@ int table_insert(struct table *t, term object)
     return here ? 0 : TABLE_GONE;
 }
 
+/* Bags take the last object first, as OTP 25 does: lookup then shows them turned round. */
 static void insert_all_locked(struct table *t, term list)
 {
-    for (; is_cons(list); list = cdr(list)) {
-        term object = car(list);
+    size_t n = (size_t)list_length(list), i = 0;
+    bool back = t->type == TABLE_BAG || t->type == TABLE_DUPLICATE_BAG;
+    term *objects = mem_array(n + 1, sizeof *objects);
 
-        insert_locked(t, object, is_ordered(t) ? 0 : set_hash(object_key(t, object)));
-    }
+    for (; is_cons(list); list = cdr(list), i++)
+        objects[back ? n - 1 - i : i] = car(list);
+    for (i = 0; i < n; i++)
+        insert_locked(t, objects[i],
+                      is_ordered(t) ? 0 : set_hash(object_key(t, objects[i])));
+    mem_free(objects);
 }
 
 static void grow_after(struct table *t, term list)
