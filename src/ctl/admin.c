@@ -130,7 +130,10 @@ void ctl_logs(struct request *rq)
         }
         q.since_ns = clock_system_ns() - ms * 1000000;
     }
-    reply_head(rq, "rnode.logs/1", log_columns, ARRAY_LEN(log_columns), false);
+    if (request_flag(rq, "follow"))
+        reply_head_stream(rq, "rnode.logs/1", log_columns, ARRAY_LEN(log_columns));
+    else
+        reply_head(rq, "rnode.logs/1", log_columns, ARRAY_LEN(log_columns), false);
     log_visit(0, count_record, &q);
     if (rq->msg->limit != 0 && q.matching > rq->msg->limit)
         q.skip = q.matching - rq->msg->limit;

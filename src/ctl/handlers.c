@@ -22,6 +22,7 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_send] = ctl_send,
     [CMD_spawn] = ctl_spawn,
     [CMD_kill] = ctl_kill,
+    [CMD_trace] = ctl_trace,
     [CMD_logs] = ctl_logs,
     [CMD_reload] = ctl_reload,
     [CMD_stop] = ctl_stop,

@@ -207,6 +207,34 @@ static void tsv_row(struct render *r, const row_t *row)
     put(r, &b);
 }
 
+/* One line at once: the widths of later rows are not known, so columns get a usual width. */
+#define STREAM_WIDTH 12
+
+static void stream_row(struct render *r, const row_t *row)
+{
+    struct buf b = { 0 };
+    const head_t *h = r->head->head;
+    size_t ends = 0;
+
+    for (size_t i = 0; i < h->n_columns && i < row->n_cells; i++) {
+        size_t start;
+
+        if (h->columns[i]->wide && r->form != FORM_WIDE)
+            continue;
+        if (b.len > 0) {
+            while (b.len < ends)
+                buf_u8(&b, ' ');
+            buf_str(&b, "  ");
+        }
+        start = b.len;
+        add_cell(&b, h->columns[i], row->cells[i]);
+        ends = start + STREAM_WIDTH;
+    }
+    buf_u8(&b, '\n');
+    put(r, &b);
+    fflush(r->out);
+}
+
 static void take_row(struct render *r, frame_t *f)
 {
     if (r->head == NULL) {      /* against the protocol; nothing to show it under */
@@ -215,6 +243,8 @@ static void take_row(struct render *r, frame_t *f)
     }
     if (r->form == FORM_TSV) {
         tsv_row(r, f->row);
+    } else if (r->head->head->stream && r->form <= FORM_WIDE) {
+        stream_row(r, f->row);
     } else if (r->form == FORM_JSONL) {
         json_t *j = json_row(r->head->head, f->row);
 
@@ -499,7 +529,7 @@ void render_end(struct render *r, const done_t *done)
         if (done->exit == 0 || r->nrows > 0)
             end_json(r, done);
     } else if (r->form <= FORM_WIDE && r->head != NULL) {
-        if (!r->head->head->record)
+        if (!r->head->head->record && !r->head->head->stream)
             end_table(r);
         for (size_t i = 0; r->head->head->record && i < r->nrows; i++)
             end_record(r, r->rows[i]->row);

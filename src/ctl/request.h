@@ -81,6 +81,8 @@ struct cell { const char *text; int64_t number; };
 
 void reply_head(struct request *rq, const char *schema, const struct column *cols, size_t n,
                 bool record);
+/* Rows that people want to see as they come. */
+void reply_head_stream(struct request *rq, const char *schema, const struct column *cols, size_t n);
 void reply_row(struct request *rq, const struct cell *cells, size_t n);
 /* stream: RNODE__CONTROL__CHUNK__STREAM__OUTPUT or __NOTE. Long data becomes several chunks. */
 void reply_chunk(struct request *rq, int stream, const void *data, size_t len);

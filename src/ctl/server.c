@@ -187,8 +187,8 @@ static void post(struct request *rq, frame_t *f, bool costs, bool droppable, boo
         ASSERT(errno == EAGAIN); /* the counter is at its end, so the reader is awake anyway */
 }
 
-void reply_head(struct request *rq, const char *schema, const struct column *cols, size_t n,
-                bool record)
+static void post_head(struct request *rq, const char *schema, const struct column *cols, size_t n,
+                      bool record, bool stream)
 {
     frame_t f = RNODE__CONTROL__CONTROL__INIT;
     head_t h = RNODE__CONTROL__HEAD__INIT;
@@ -205,11 +205,23 @@ void reply_head(struct request *rq, const char *schema, const struct column *col
     h.n_columns = n;
     h.columns = pc;
     h.record = record;
+    h.stream = stream;
     f.body_case = RNODE__CONTROL__CONTROL__BODY_HEAD;
     f.head = &h;
     post(rq, &f, false, false, false);
     mem_free(c);
     mem_free(pc);
+}
+
+void reply_head(struct request *rq, const char *schema, const struct column *cols, size_t n,
+                bool record)
+{
+    post_head(rq, schema, cols, n, record, false);
+}
+
+void reply_head_stream(struct request *rq, const char *schema, const struct column *cols, size_t n)
+{
+    post_head(rq, schema, cols, n, false, true);
 }
 
 void reply_row(struct request *rq, const struct cell *cells, size_t n)

@@ -24,6 +24,7 @@
 #include "vm/exception.h"
 #include "vm/mailbox.h"
 #include "vm/ops/op.h"
+#include "vm/trace.h"
 
 struct export *engine_exports[EXPORT_COUNT];
 void (*engine_result_hook)(struct process *p, term result);

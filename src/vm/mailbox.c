@@ -12,6 +12,7 @@
 #include "vm/engine.h"
 #include "vm/mailbox_priv.h"
 #include "vm/relation.h"
+#include "vm/trace.h"
 
 /* --- the ring ------------------------------------------------------------------------------ */
 
@@ -189,6 +190,8 @@ void mailbox_remove(struct process *p)
     struct mailbox *mq = p->mq;
 
     ASSERT(mq->save != mq->end);
+    if (UNLIKELY(atomic_load_explicit(&trace_receives, memory_order_relaxed) != 0))
+        trace_receive_hook(p, mailbox_nth(p, (size_t)(mq->save - mq->first)));
     if (LIKELY(mq->save == mq->first))
         mq->first++;
     else

@@ -18,6 +18,7 @@
 #include "vm/registry.h"
 #include "vm/relation.h"
 #include "vm/sched_priv.h"
+#include "vm/trace.h"
 
 #define CHUNK_BITS 12
 #define CHUNK_SLOTS (1u << CHUNK_BITS)
@@ -429,6 +430,8 @@ bool process_send(struct process *sender, term to, term msg)
     bool by_name = false;
     struct process *p;
 
+    if (UNLIKELY(atomic_load_explicit(&trace_sends, memory_order_relaxed) != 0))
+        trace_send_hook(sender, to, msg);
     if (is_tuple_n(to, 2) && is_atom(tuple_elem(to, 0)) &&
         tuple_elem(to, 1) == ATOM_nonode_nohost) {
         to = tuple_elem(to, 0);

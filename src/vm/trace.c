@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trace.c - trace points
+ */
+#include "vm/trace.h"
+
+#include "vm/code_priv.h"
+#include "vm/ops/op.h"
+#include "vm/sched.h"
+
+void (*trace_call_hook)(struct process *p, const struct trace_point *tp, const term *x);
+void (*trace_send_hook)(struct process *from, term to, term msg);
+void (*trace_receive_hook)(struct process *p, term msg);
+_Atomic uint32_t trace_sends, trace_receives;
+
+/* Open addressing on the address; a removed point keeps its place with users 0, so that probing
+ * goes on over it. */
+#define TABLE_SIZE (2 * TRACE_POINTS_MAX)
+static struct trace_point table[TABLE_SIZE];    /* [world] */
+static size_t used;                             /* [world] places taken */
+static size_t watched;                          /* [world] points with users */
+
+static struct trace_point *point_at(const void *at)
+{
+    size_t i = (uintptr_t)at / 8 * 0x9E3779B97F4A7C15u >> 40 & (TABLE_SIZE - 1);
+
+    while (table[i].at != NULL && table[i].at != at)
+        i = (i + 1) & (TABLE_SIZE - 1);
+    return &table[i];
+}
+
+int32_t trace_point_hit(struct process *p, const void *at, const term *x)
+{
+    const struct trace_point *tp = point_at(at);
+
+    ASSERT(tp->at == at);
+    if (trace_call_hook != NULL && tp->users > 0)
+        trace_call_hook(p, tp, x);
+    return tp->handler;
+}
+
+static int32_t *handler_word(const void *at)
+{
+    return (int32_t *)(uintptr_t)at;
+}
+
+static int32_t breakpoint_handler(void)
+{
+    return op_labels[op_groups[OP_breakpoint].first];
+}
+
+/* World stopped. NULL: the table is full. */
+static struct trace_point *point_add(const struct image *im, const struct code_function *f)
+{
+    const void *at = (const char *)im->code + f->entry;
+    struct trace_point *tp = point_at(at);
+
+    if (tp->at == NULL) {
+        if (used == TRACE_POINTS_MAX)
+            return NULL;
+        used++;
+        tp->at = at;
+    }
+    if (tp->users == 0) {
+        tp->module = im->module;
+        tp->function = f->name;
+        tp->arity = f->arity;
+        /* The place may be new code where purged code was watched before. */
+        if (*handler_word(at) != breakpoint_handler())
+            tp->handler = *handler_word(at);
+        *handler_word(at) = breakpoint_handler();
+        watched++;
+    }
+    tp->users++;
+    return tp;
+}
+
+size_t trace_points_add(term module, term function, int arity, const struct trace_point **at,
+                        size_t max)
+{
+    const struct image *im;
+    struct module *m;
+    size_t n = 0;
+
+    world_stop();
+    m = code_module(module);
+    im = m != NULL ? m->current : NULL;
+    for (size_t i = 0; im != NULL && i < im->n_functions && n < max; i++) {
+        const struct code_function *f = &im->functions[i];
+        struct trace_point *tp;
+
+        if ((function != TERM_NONE && f->name != function) ||
+            (arity >= 0 && f->arity != (uint32_t)arity))
+            continue;
+        tp = point_add(im, f);
+        if (tp == NULL)
+            break;
+        at[n++] = tp;
+    }
+    world_resume();
+    return n;
+}
+
+void trace_points_remove(const struct trace_point **at, size_t n)
+{
+    world_stop();
+    for (size_t i = 0; i < n; i++) {
+        struct trace_point *tp = point_at(at[i]->at);
+
+        ASSERT(tp->users > 0);
+        /* Purged code is gone, and with it the breakpoint. */
+        if (--tp->users > 0)
+            continue;
+        if (code_image_at(tp->at) != NULL && *handler_word(tp->at) == breakpoint_handler())
+            *handler_word(tp->at) = tp->handler;
+        watched--;
+    }
+    if (watched == 0) {
+        memset(table, 0, sizeof table);
+        used = 0;
+    }
+    world_resume();
+}
