@@ -115,13 +115,20 @@ static void push_and_wake(struct process *p, struct sig *sig)
         sched_enqueue(p);
 }
 
+/* May a signal be applied to p, which we hold, at once? Not if others are before it, and not if p
+ * is to exit: what comes after that finds nobody. */
+static bool is_next(struct process *p)
+{
+    return inbox_is_empty(&p->inbox) && LIKELY(p->exit_reason == TERM_NONE);
+}
+
 void signal_send(struct process *p, struct sig *sig)
 {
     enum process_state was = process_try_hold(p);
 
     if (was == PROC_FREE) {
         push_and_wake(p, sig);
-    } else if (!inbox_is_empty(&p->inbox)) {
+    } else if (!is_next(p)) {
         inbox_push(&p->inbox, sig);
         process_release_hold(p, was, true);
     } else {
@@ -135,7 +142,7 @@ void signal_post(struct process *p, enum signal_kind kind, term from, term a, te
 
     if (was == PROC_FREE) {
         push_and_wake(p, sig_new(kind, from, a, b));
-    } else if (!inbox_is_empty(&p->inbox)) {
+    } else if (!is_next(p)) {
         inbox_push(&p->inbox, sig_new(kind, from, a, b));
         process_release_hold(p, was, true);
     } else {
