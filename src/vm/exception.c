@@ -177,20 +177,20 @@ const void *exception_deliver(struct process *p)
 
 /* --- traces as terms ---------------------------------------------------------------------------- */
 
-/* [{file, F}, {line, N}] of a program counter, [] when unknown. */
-static term location(struct heap *h, const struct image *im, const void *pc)
+/* [{file, F}, {line, N}] of a program counter in front of tail; tail alone when unknown. */
+static term location(struct heap *h, const struct image *im, const void *pc, term tail)
 {
     const struct code_range *r = image_range(im, pc);
     const struct code_line *line;
     term file, rest;
 
     if (r->line == 0 || r->line >= im->n_lines)
-        return TERM_NIL;
+        return tail;
     line = &im->lines[r->line];
     if (line->line == 0 || line->file >= im->n_files)
-        return TERM_NIL;
+        return tail;
     file = heap_tuple2(h, ATOM_file, heap_cstr(h, im->files[line->file]));
-    rest = heap_cons(h, heap_tuple2(h, ATOM_line, small_make(line->line)), TERM_NIL);
+    rest = heap_cons(h, heap_tuple2(h, ATOM_line, small_make(line->line)), tail);
     return heap_cons(h, file, rest);
 }
 
@@ -204,9 +204,10 @@ static term entry_at(struct heap *h, term addr, term args, term info)
 
     if (f == NULL)
         return TERM_NONE;
-    loc = location(h, im, pc);
+    loc = TERM_NIL;
     if (is_map(info))
         loc = heap_cons(h, heap_tuple2(h, ATOM_error_info, info), loc);
+    loc = location(h, im, pc, loc);
     return heap_tuple4(h, im->module, f->name, args != 0 ? args : small_make(f->arity), loc);
 }
 
