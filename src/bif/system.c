@@ -176,6 +176,10 @@ term bif_system_info(struct process *p, const term *a)
     if ((text = info_text(what)) != NULL)
         return heap_cstr(h, text);
     switch (what) {
+    case ATOM_os_type:
+        return bif_os_type(p, a);
+    case ATOM_os_version:
+        return bif_os_version(p, a);
     case ATOM_scheduler_id:
         return small_make(p->sched->index + 1);
     case ATOM_compat_rel:
