@@ -66,6 +66,13 @@ ALWAYS_INLINE term *heap_alloc(struct heap *h, size_t words)
     return heap_alloc_slow(h, words);
 }
 
+/* So little room is left in the block that a safe point had better collect before a fragment is
+ * needed: what lies in fragments makes the next block larger. */
+ALWAYS_INLINE bool heap_is_low(const struct heap *h)
+{
+    return (size_t)(h->E - h->H) < (size_t)(h->hi - h->lo) / 8;
+}
+
 /* A blob of this many bytes has got one more reference from h: enough of them ask for a
  * collection. */
 #define HEAP_VBIN_BYTES_FIRST ((uint64_t)46422 * 8) /* OTP's first virtual binary heap */

@@ -267,7 +267,11 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
 /* After what may have filled the block: have the next call end the slice, and collect there. */
 #define RESYNC_COLLECT() do { \
         RESYNC(); \
-        if (UNLIKELY(p->heap.collect_soon)) { sc->fc_held += FC; FC = 0; } \
+        if (UNLIKELY(p->heap.collect_soon || heap_is_low(&p->heap))) { \
+            p->heap.collect_soon = true; \
+            sc->fc_held += FC; \
+            FC = 0; \
+        } \
     } while (0)
 #define COLLECT(need, live) do { \
         SYNC(); \
