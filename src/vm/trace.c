@@ -8,11 +8,6 @@
 #include "vm/ops/op.h"
 #include "vm/sched.h"
 
-void (*trace_call_hook)(struct process *p, const struct trace_point *tp, const term *x);
-void (*trace_send_hook)(struct process *from, term to, term msg);
-void (*trace_receive_hook)(struct process *p, term msg);
-_Atomic uint32_t trace_sends, trace_receives;
-
 /* Open addressing on the address; a removed point keeps its place with users 0, so that probing
  * goes on over it. */
 #define TABLE_SIZE (2 * TRACE_POINTS_MAX)
