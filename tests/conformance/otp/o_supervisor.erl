@@ -26,6 +26,7 @@ main() ->
 
 strategy(S) ->
     {ok, Sup} = supervisor:start_link({local, sup}, ?MODULE, {S, [a, b, c]}),
+    [wait_name(N) || N <- [a, b, c]],
     Before = pids(),
     kill(b),
     wait_name(a), wait_name(b), wait_name(c),
