@@ -9,11 +9,11 @@
  */
 #include "bif/bif.h"
 #include "bif/io.h"
+#include "bif/own_code.h"
 #include "bif/text.h"
 #include "heap/blob.h"
 #include "base/alloc.h"
 #include "base/epoch.h"
-#include "vm/code.h"
 #include "vm/registry.h"
 
 /* Conversions are applied under a catch, here, where a crash harms nobody but who asked. */
@@ -199,19 +199,6 @@ term bif_io_converted(struct process *p, const term *a)
 
 /* --- starting ------------------------------------------------------------------------------------------ */
 
-static bool leader_load(void)
-{
-    struct load_error why;
-    struct prepared *prepared;
-    term module = TERM_NONE;
-    int rc = code_prepare_text(leader_text, sizeof leader_text - 1, "io_leader", ATOM_rnode_io,
-                               &prepared, &why);
-
-    if (rc == 0)
-        rc = code_commit(&prepared, 1, &module);
-    return rc == 0;
-}
-
 term io_leader_start(void)
 {
     struct spawn_options opt = { .prio = PRIO_NORMAL, .group_leader = TERM_NONE,
@@ -227,10 +214,11 @@ void io_leader_stop(term leader)
 
 term io_start(void)
 {
-    bool loaded = leader_load();
+    bool loaded = own_code_load(leader_text, sizeof leader_text - 1, ATOM_rnode_io);
     term user;
 
     ASSERT(loaded);
+    own_code_start();
     epoch_enter();
     user = io_leader_start();
     ASSERT(user != TERM_NONE);

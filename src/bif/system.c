@@ -342,7 +342,7 @@ term bif_display(struct process *p, const term *a)
 {
     struct buf out = { 0 };
 
-    term_print(&out, a[0], PRINT_STRINGS | PRINT_DISPLAY, 0);
+    term_print(&out, a[0], PRINT_DISPLAY, 0);
     buf_u8(&out, '\n');
     io_write(p->group_leader, (const char *)out.data, out.len);
     buf_fini(&out);
@@ -385,7 +385,7 @@ term bif_erts_debug_display(struct process *p, const term *a)
     struct buf out = { 0 };
     term list;
 
-    term_print(&out, a[0], PRINT_STRINGS | PRINT_DISPLAY, 0);
+    term_print(&out, a[0], PRINT_DISPLAY, 0);
     buf_u8(&out, '\n');
     io_write(p->group_leader, (const char *)out.data, out.len);
     list = heap_cstr(&p->heap, buf_cstr(&out));

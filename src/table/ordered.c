@@ -95,6 +95,13 @@ static uint32_t child_of(const struct inner *node, term key)
     return lo - 1;
 }
 
+/* Does key lie between the first and the last key of leaf? */
+static bool leaf_spans(const struct leaf *leaf, term key)
+{
+    return leaf->n > 0 && key_cmp(leaf->keys[0], key) <= 0 &&
+           key_cmp(leaf->keys[leaf->n - 1], key) >= 0;
+}
+
 static struct leaf *leaf_find(struct ordered *o, term key, struct path *path)
 {
     void *node = o->root;
@@ -110,6 +117,14 @@ static struct leaf *leaf_find(struct ordered *o, term key, struct path *path)
         node = in->child[i];
     }
     return node;
+}
+
+/* For steps from key to key. */
+static struct leaf *leaf_near(struct ordered *o, term key)
+{
+    if (o->hint == NULL || !leaf_spans(o->hint, key))
+        o->hint = leaf_find(o, key, NULL);
+    return o->hint;
 }
 
 struct row *ordered_find(struct ordered *o, term key)
@@ -296,6 +311,7 @@ static void leaf_drop(struct ordered *o, struct path *path, struct leaf *leaf)
 {
     unsigned h = 0;
 
+    o->hint = NULL;
     if (leaf->prev != NULL)
         leaf->prev->next = leaf->next;
     else
@@ -399,7 +415,7 @@ static struct place place_below(struct leaf *leaf, uint32_t i)
 
 struct place ordered_after(struct ordered *o, term key, bool or_equal)
 {
-    struct leaf *leaf = leaf_find(o, key, NULL);
+    struct leaf *leaf = leaf_near(o, key);
     uint32_t i = keys_below(leaf->keys, leaf->n, key);
 
     if (!or_equal && i < leaf->n && key_cmp(leaf->keys[i], key) == 0)
@@ -409,7 +425,7 @@ struct place ordered_after(struct ordered *o, term key, bool or_equal)
 
 struct place ordered_before(struct ordered *o, term key, bool or_equal)
 {
-    struct leaf *leaf = leaf_find(o, key, NULL);
+    struct leaf *leaf = leaf_near(o, key);
     uint32_t i = keys_below(leaf->keys, leaf->n, key);
 
     if (or_equal && i < leaf->n && key_cmp(leaf->keys[i], key) == 0)
@@ -490,6 +506,7 @@ void ordered_init(struct ordered *o, unsigned keypos)
 {
     o->keypos = keypos;
     o->height = 0;
+    o->hint = NULL;
     o->root = o->first = o->last = leaf_new();
     o->count = o->words = 0;
 }

@@ -26,6 +26,7 @@ struct ordered {
     unsigned height;        /* inner levels above the leaves */
     void    *root;          /* a leaf when height is 0 */
     struct leaf *first, *last;
+    struct leaf *hint;      /* found last: walks by key stay in it for a while; NULL: none */
     int64_t  count, words;
 };
 
