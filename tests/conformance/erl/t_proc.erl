@@ -342,8 +342,7 @@ apps() ->
     ?C(node(make_ref())),
     ?C(node(id(a))),
     ?C(nodes()),
-    ?C(is_alive()),
-    ?C(monitor_node(id(a), id(b))).
+    ?C(is_alive()).
 
 pid_text(P) -> "<0." ++ T = pid_to_list(P), lists:reverse(T, []) =/= T.
 ring(N, M) ->
