@@ -25,6 +25,7 @@ struct load_job {
     bool found;
     struct prepared *prepared;
     struct load_error error;
+    term on_load;                   /* the process that runs the on_load function, or TERM_NONE */
 };
 
 /* --- files -------------------------------------------------------------------------------------------- */
@@ -118,15 +119,32 @@ const char *module_file(term module)
 /* --- loading ---------------------------------------------------------------------------------------------- */
 
 /* The on_load function runs in a process of its own. */
-static void start_on_load(struct process *p, term module)
+static term start_on_load(struct process *p, term module)
 {
     const struct spawn_options so = {
         .prio = PRIO_NORMAL, .group_leader = TERM_NONE, .monitor_opts = TERM_NONE,
     };
-    term name, arity;
+    term name;
 
-    if (code_on_load_function(module, &name, &arity))
-        (void)process_spawn_mfa(p, module, name, TERM_NIL, &so, NULL);
+    if (!code_on_load_function(module, &name))
+        return TERM_NONE;
+    return process_spawn_mfa(p, module, name, TERM_NIL, &so, NULL);
+}
+
+/* Make the file that was read current. Whoever asked for it waits for its on_load function, since
+ * what the function sets up is what the first call needs. */
+static enum load_state commit(struct process *p, struct load_job *lj)
+{
+    bool on_load = prepared_has_on_load(lj->prepared);
+    term busy;
+
+    if (code_commit(&lj->prepared, 1, &busy) < 0)
+        return LOAD_BUSY;
+    lj->prepared = NULL;
+    module_set_file(lj->module, lj->path);
+    if (on_load)
+        lj->on_load = start_on_load(p, lj->module);
+    return LOAD_DONE;
 }
 
 enum load_state module_load(struct process *p, term module, const char *path, size_t n,
@@ -134,14 +152,13 @@ enum load_state module_load(struct process *p, term module, const char *path, si
 {
     struct load_job *lj = (struct load_job *)p->job;
     enum load_state state = LOAD_DONE;
-    bool on_load;
-    term busy;
 
     if (lj == NULL) {
         lj = MEM_NEW(struct load_job);
         lj->job.run = load_run;
         lj->job.free = load_free;
         lj->module = module;
+        lj->on_load = TERM_NONE;
         lj->path = path != NULL ? mem_strdup(path) : NULL;
         (void)job_submit(p, &lj->job, n, args);
         return LOAD_WAITING;
@@ -152,19 +169,15 @@ enum load_state module_load(struct process *p, term module, const char *path, si
     }
     if (!lj->found) {
         state = LOAD_NO_FILE;
-    } else if (lj->prepared == NULL) {
+    } else if (lj->on_load == TERM_NONE && lj->prepared == NULL) {
         LOG(WARNING, "code.refused", LOG_FIELDS("file", lj->path), "%s", lj->error.text);
         state = LOAD_BAD_FILE;
-    } else {
-        on_load = prepared_has_on_load(lj->prepared);
-        if (code_commit(&lj->prepared, 1, &busy) < 0) {
-            state = LOAD_BUSY;
-        } else {
-            lj->prepared = NULL;
-            module_set_file(module, lj->path);
-            if (on_load)
-                start_on_load(p, module);
-        }
+    } else if (lj->on_load == TERM_NONE) {
+        state = commit(p, lj);
+    }
+    if (lj->on_load != TERM_NONE && process_lookup(lj->on_load) != NULL) {
+        (void)bif_yield(p, n, args);
+        return LOAD_WAITING;
     }
     job_finish(p);
     return state;

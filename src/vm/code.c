@@ -495,7 +495,7 @@ term code_module_info(struct heap *h, term module, term item)
     if (item == ATOM_module)
         return module;
     if (strcmp(key, "exports") == 0) {
-        for (size_t i = im->n_exports; i-- > 0; )
+        for (size_t i = im->n_listed; i-- > 0; )
             list = name_and_arity(h, im->exports[i].export->function, im->exports[i].export->arity, list);
         return list;
     }
@@ -517,17 +517,14 @@ term code_module_info(struct heap *h, term module, term item)
     return TERM_NONE;
 }
 
-bool code_on_load_function(term module, term *ret_name, term *ret_arity)
+bool code_on_load_function(term module, term *ret_name)
 {
     struct module *m = code_module(module);
     const struct image *im = m == NULL ? NULL : m->current;
-    const struct code_function *f;
 
     if (im == NULL || !im->has_on_load)
         return false;
-    f = image_function(im, (const char *)im->code + im->on_load_entry);
-    *ret_name = f->name;
-    *ret_arity = small_make(f->arity);
+    *ret_name = atom_from_cstr(ON_LOAD_EXPORT);
     return true;
 }
 

@@ -53,8 +53,9 @@ int  code_delete(term module);
 /* One item of Module:module_info/1 of the current version, built in h; TERM_NONE: not loaded, or no
  * such item. */
 term code_module_info(struct heap *h, term module, term item);
-/* Name of the on_load function of the current version; false: it has none. */
-bool code_on_load_function(term module, term *ret_name, term *ret_arity);
+/* Name under which the on_load function of the current version, of arity 0, may be called; false:
+ * it has none. */
+bool code_on_load_function(term module, term *ret_name);
 /* Names of all modules that are loaded, as a list in h. */
 term code_loaded_list(struct heap *h);
 /* Does p, which no other thread runs now, execute old code of module? */

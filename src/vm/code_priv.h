@@ -29,6 +29,8 @@ struct code_function {
 struct code_export { struct export *export; uint32_t entry; };
 struct code_line { uint32_t file, line; };      /* file: row of image->files */
 
+#define ON_LOAD_EXPORT "$on_load"
+
 struct image {
     term     module;
     uint64_t *code;
@@ -36,6 +38,7 @@ struct image {
     struct code_range *ranges;          size_t n_ranges;
     struct code_function *functions;    size_t n_functions;     /* sorted by off */
     struct code_export *exports;        size_t n_exports;
+    size_t n_listed;                    /* of exports: those that the file names */
     struct fun_entry **funs;            uint32_t *fun_entries;  size_t n_funs;
     struct code_line *lines;            size_t n_lines;
     char   **files;                     size_t n_files;
@@ -44,7 +47,7 @@ struct image {
     term     attributes, compile_info;  /* literals */
     uint8_t  md5[16];
     bool     has_on_load;
-    uint32_t on_load_entry;
+    uint32_t on_load_entry;             /* also under the name ON_LOAD_EXPORT, arity 0 */
     struct image *next;                 /* of the list of all images */
 };
 

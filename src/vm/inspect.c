@@ -185,7 +185,7 @@ bool inspect_exports(term module, void (*visit)(void *arg, const struct export_v
 
     world_stop();
     m = code_module(module);
-    for (size_t i = 0; m != NULL && m->current != NULL && i < m->current->n_exports; i++) {
+    for (size_t i = 0; m != NULL && m->current != NULL && i < m->current->n_listed; i++) {
         const struct export *e = m->current->exports[i].export;
         struct export_view v = { e->function, e->arity };
 

@@ -226,6 +226,14 @@ static bool load_entries(struct loader *ld)
         im->exports[i].export = export_get(ld->module, ld->atoms[e->function], e->arity);
         im->n_exports++;
     }
+    im->n_listed = im->n_exports;
+    /* The on_load function need not be exported, but a process is started by a name. */
+    if (im->has_on_load) {
+        if (!check_arity(ld, im->on_load_entry, 0, "on_load"))
+            return false;
+        im->exports[im->n_exports].entry = im->on_load_entry;
+        im->exports[im->n_exports++].export = export_get(ld->module, atom_from_cstr(ON_LOAD_EXPORT), 0);
+    }
     for (uint32_t i = 0; i < f->n_funs; i++)
         if (!entry_of(ld, f->funs[i].label, "fun", &im->fun_entries[i]) ||
             !check_arity(ld, im->fun_entries[i], f->funs[i].arity, "fun"))
