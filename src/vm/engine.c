@@ -64,8 +64,9 @@ static NOINLINE bool slow_less(term a, term b)
 static NOINLINE term op_put_map(struct process *p, const term *E, term map, const term *pairs,
                                 int64_t n, bool exact)
 {
-    term room[2 * PAIRS_INLINE] = { 0 }, *kv = room, bad = TERM_NONE, r;
+    term room[2 * PAIRS_INLINE], *kv = room, bad = TERM_NONE, r;
 
+    room[0] = TERM_NIL;         /* the rest is filled as far as it is used */
     p->exc.class = ATOM_error;
     if (UNLIKELY(!is_map(map))) {
         p->exc.reason = heap_tuple2(&p->heap, ATOM_badmap, map);
@@ -88,10 +89,11 @@ static NOINLINE term op_put_map(struct process *p, const term *E, term map, cons
 /* Segments as bs_create_bin has them in its table: four words each. */
 static NOINLINE term op_create_bin(struct process *p, const term *E, const term *words, int64_t n)
 {
-    struct bs_segment room[SEGMENTS_INLINE] = { 0 }, *segs = room;
+    struct bs_segment room[SEGMENTS_INLINE], *segs = room;
     struct bs_error err = { 0 };
     term r, info;
 
+    room[0].type = BS_INTEGER;  /* the rest is filled as far as it is used */
     if (n > SEGMENTS_INLINE)
         segs = mem_array((size_t)n, sizeof *segs);
     for (int64_t i = 0; i < n; i++, words += 4) {
