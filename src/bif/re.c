@@ -510,13 +510,14 @@ static size_t next_character(const struct result *r, size_t at)
     return at;
 }
 
-/* All matches from o->offset on. After an empty one another is tried that begins in the same place
- * and is not empty, before the search goes on one character further. */
+/* All matches from o->offset on. After an empty one another is tried that begins where that search
+ * began and is not empty, before the search goes on one character behind it: OTP's order. */
 static term run_global(struct process *p, struct result *r, const struct re_options *given)
 {
     struct re_options o = *given;
     struct buf found = { 0 };
     bool after_empty = false;
+    size_t empty_at = 0;
     term t = ATOM_match, all;
     int rc;
 
@@ -533,11 +534,13 @@ static term run_global(struct process *p, struct result *r, const struct re_opti
             if (t == TERM_NONE)
                 break;
             buf_add(&found, &t, sizeof t);
-            after_empty = end == r->ovector[0];
-            o.offset = end > at || after_empty ? end : next_character(r, at);
+            after_empty = end == r->ovector[0] && !after_empty;     /* \K gives empty ones again */
+            empty_at = end;
+            if (!after_empty)
+                o.offset = end > at ? end : next_character(r, at);
         } else if (after_empty) {
             after_empty = false;
-            o.offset = next_character(r, at);
+            o.offset = next_character(r, empty_at);
         } else {
             break;
         }
