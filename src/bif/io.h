@@ -29,6 +29,8 @@ void io_flush(void);
 
 /* Load the module of the leaders and start the one called `user`. Once, after vm_start. Its pid. */
 term io_start(void);
+/* Start the process kernel_sup (kernel_sup.c). Once, after io_start. */
+void kernel_sup_start(void);
 /* Another leader: for one call of a controller, say. Whoever still has it when it is stopped gets no
  * answer from it any more. Any thread inside an epoch. */
 term io_leader_start(void);

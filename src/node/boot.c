@@ -47,6 +47,7 @@ void boot_vm(const struct boot_options *opt)
         code_path_add(opt->code_path[i]);
     vm_start(&vo);
     run_init(io_start());
+    kernel_sup_start();
 }
 
 int read_whole_file(const char *path, struct buf *out)
