@@ -21,21 +21,47 @@
 
 #define REASON_BYTES_MAX 2000
 
+/* "<0.5.0> name" of a process, as in every record about it. */
+static void who_print(struct buf *who, const struct process *p)
+{
+    term name = atomic_load_explicit(&p->registered, memory_order_relaxed);
+
+    term_print(who, p->pid, 0, 64);
+    if (is_atom(name))
+        buf_printf(who, " %s", atom_text(name, NULL));
+}
+
+static void mfa_print(struct buf *mfa, const struct process *p)
+{
+    buf_printf(mfa, "%s:%s/%lld", atom_text(p->initial[0], NULL), atom_text(p->initial[1], NULL),
+               (long long)small_val(p->initial[2]));
+}
+
+void heap_limit_hook(struct process *p, uint64_t max_words)
+{
+    struct buf who = { 0 }, initial = { 0 };
+
+    who_print(&who, p);
+    mfa_print(&initial, p);
+    LOG(ERROR, "process.heap_limit", LOG_FIELDS("pid", buf_cstr(&who), "mfa", buf_cstr(&initial)),
+        "%s has more than its max_heap_size of %llu words%s", buf_cstr(&who),
+        (unsigned long long)max_words, p->ext->max_heap_kill ? " and is killed" : "");
+    buf_fini(&who);
+    buf_fini(&initial);
+}
+
 void crash_hook(struct process *p, term reason)
 {
     struct buf text = { 0 }, who = { 0 }, initial = { 0 };
-    term stack = TERM_NIL, name = atomic_load_explicit(&p->registered, memory_order_relaxed);
+    term stack = TERM_NIL;
 
     /* {Reason, Stack}, unless a program made up another shape with exit/1 */
     if (is_tuple_n(reason, 2) && is_list(tuple_elem(reason, 1))) {
         stack = tuple_elem(reason, 1);
         reason = tuple_elem(reason, 0);
     }
-    term_print(&who, p->pid, 0, 64);
-    if (is_atom(name))
-        buf_printf(&who, " %s", atom_text(name, NULL));
-    buf_printf(&initial, "%s:%s/%lld", atom_text(p->initial[0], NULL), atom_text(p->initial[1], NULL),
-               (long long)small_val(p->initial[2]));
+    who_print(&who, p);
+    mfa_print(&initial, p);
     term_print(&text, reason, PRINT_STRINGS | PRINT_UNICODE, REASON_BYTES_MAX);
     buf_u8(&text, '\n');
     stack_print(&text, stack, "    ");

@@ -11,6 +11,8 @@
 
 /* vm_crash_hook: one record with reason and stack. Scheduler thread, p still whole. */
 void crash_hook(struct process *p, term reason);
+/* vm_heap_limit_hook: one record. Same thread. */
+void heap_limit_hook(struct process *p, uint64_t max_words);
 
 /* Write the state of the node to folder/crash/TIME.txt, keeping the newest files only. The path,
  * for the caller to free, or NULL. */

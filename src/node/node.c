@@ -323,6 +323,7 @@ static void start_engine(const struct options *o)
     };
 
     vm_crash_hook = crash_hook;
+    vm_heap_limit_hook = heap_limit_hook;
     io_output_hook = on_output;
     io_log_hook = on_report;
     vm_halt_hook = on_halt;

@@ -102,6 +102,7 @@ int run_main(const struct run_command *cmd)
 
     vm_halt_hook = on_halt;
     vm_crash_hook = crash_hook;
+    vm_heap_limit_hook = heap_limit_hook;
     boot_vm(&bo);
     split_target(cmd->target, &module_name, &function_name);
     if (load_module(module_name, &module, &errors) < 0) {

@@ -4,6 +4,7 @@
  */
 #include "vm/engine.h"
 
+#include "vm/hooks.h"
 #include "vm/mailbox_priv.h"
 #include "vm/pdict.h"
 #include "vm/process_priv.h"
@@ -32,6 +33,8 @@ static unsigned roots(struct process *p, unsigned live, struct gc_span *out)
 /* The heap is above its limit. True: p may go on all the same. */
 static bool over_limit(struct process *p)
 {
+    if (p->ext->max_heap_log && vm_heap_limit_hook != NULL)
+        vm_heap_limit_hook(p, p->ext->max_heap_words);
     /* The words stay as they are: the process ends before it allocates again. */
     if (!p->ext->max_heap_kill)
         return true;

@@ -26,6 +26,7 @@
 #define EXIT_SLICE 500
 
 void (*vm_crash_hook)(struct process *p, term reason);
+void (*vm_heap_limit_hook)(struct process *p, uint64_t max_words);
 bool (*vm_exit_hook)(struct process *p);
 void (*vm_halt_hook)(int status, bool abort, bool flush);
 bool (*vm_remote_send_hook)(struct process *from, term to, term msg);
