@@ -19,7 +19,7 @@ struct reader {
 
 ALWAYS_INLINE struct reader reader_make(const void *data, size_t len)
 {
-    return (struct reader){ data, (const uint8_t *)data + len, false };
+    return (struct reader){ data, len != 0 ? (const uint8_t *)data + len : data, false };
 }
 
 ALWAYS_INLINE size_t reader_left(const struct reader *r)

@@ -68,6 +68,8 @@ void md5_update(struct md5 *m, const void *data, size_t len)
     const uint8_t *p = data;
     size_t held = m->bytes % 64;
 
+    if (len == 0)
+        return;
     m->bytes += len;
     if (held > 0) {
         size_t n = len < 64 - held ? len : 64 - held;

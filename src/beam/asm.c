@@ -544,6 +544,8 @@ static int instruction(struct assembler *a)
         rc = operands(a, info->operands, args);
     if (rc < 0)
         return rc;
+    if (op == BOP_make_fun3 && args[2].n > a->functions[args[0].u].arity)
+        return text_fail(&a->t, "more free variables than the function has arguments");
     if (op == BOP_make_fun3)
         args[0].u = fun_row(a, (uint32_t)args[0].u, args[2].n);
     else if (op == BOP_make_fun2)
