@@ -35,7 +35,7 @@ struct re_options {
 struct subject {
     const uint8_t *bytes;
     size_t len;
-    term binary;                /* subject as given, when results can be parts of it; or TERM_NONE */
+    term binary;                /* subject, when results can be parts of it; or TERM_NONE */
     struct buf own;
     uint8_t *scratch;
 };
@@ -277,7 +277,7 @@ struct result {
     bool unicode;
 };
 
-/* Characters as a list, from the back; the bytes are UTF-8 when the regex is, which PCRE2 checked. */
+/* Characters as a list, from the back; UTF-8 when the regex is, which PCRE2 checked. */
 static term text_list(const struct result *r, const uint8_t *from, size_t len)
 {
     term list = TERM_NIL;
@@ -328,7 +328,7 @@ static term capture_term(const struct result *r, uint32_t i)
 #define entry_group(e) ((uint32_t)(e)[0] << 8 | (e)[1])
 #define entry_name(e)  ((const char *)(e) + 2)
 
-/* The capture of a name: of several with one name the first that is set. No such name: out of range. */
+/* The capture of a name: of several with one name the first that is set. None: out of range. */
 static uint32_t named_capture(const struct result *r, const char *name)
 {
     uint32_t found = UINT32_MAX;
@@ -414,7 +414,7 @@ static term captures_named(const struct result *r)
     return list;
 }
 
-/* What the capture option wants of a match: a list, or ATOM_match when nothing. TERM_NONE: badarg. */
+/* What the capture option wants of a match: a list, ATOM_match when nothing, TERM_NONE: badarg. */
 static term match_captures(struct process *p, const struct result *r, term capture)
 {
     if (capture == ATOM_all)

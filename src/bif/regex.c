@@ -172,8 +172,8 @@ static bool hyphen_escape(struct buf *pattern, size_t at)
     return true;
 }
 
-static pcre2_code *compile(const struct regex_key *k, const uint8_t *text, size_t len, int *ret_error,
-                           size_t *ret_position)
+static pcre2_code *compile(const struct regex_key *k, const uint8_t *text, size_t len,
+                           int *ret_error, size_t *ret_position)
 {
     struct buf pattern = { 0 };
     uint32_t extra = 0;

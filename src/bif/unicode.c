@@ -6,8 +6,8 @@
  * ends the work with {error, Done, Rest}; bytes at the very end that are the start of a character
  * give {incomplete, Done, Bytes}. Rest has the nesting of the input: what is left at the place of
  * the error, inside what is left at each level above. A character may be cut into several binaries:
- * its first bytes wait as `cut`. Encodings other than latin1 and UTF-8 are done by the Erlang part of
- * the module.
+ * its first bytes wait as `cut`. Encodings other than latin1 and UTF-8 are done by the Erlang part
+ * of the module.
  */
 #include "bif/bif.h"
 
@@ -180,7 +180,8 @@ static size_t utf8_prefix(const uint8_t *s, size_t len)
 
 /* More bytes for the character that was cut; after: the input behind this binary at its level;
  * here: from this binary on. Returns how many bytes were used; c->rest is set on failure. */
-static size_t complete_cut(struct conversion *c, const uint8_t *s, size_t len, term here, term after)
+static size_t complete_cut(struct conversion *c, const uint8_t *s, size_t len, term here,
+                           term after)
 {
     unsigned whole = sequence_length(c->cut[0]), need = whole - c->ncut;
     uint8_t sequence[4];
@@ -356,7 +357,7 @@ static term characters(struct process *p, const term *a, bool to_list, const cha
         return bif_trap(p, export_get(ATOM_unicode, atom_from_cstr(other), 2), 2, copy);
     if (!to_list) {
         if (is_cons(t) && is_nil(cdr(t)) && is_binary(car(t)))
-            t = car(t);     /* OTP looks through such a list: it does not show in {error, _, Rest} */
+            t = car(t);     /* OTP looks through such a list: {error, _, Rest} is without it */
         if (is_utf8_binary(p, t))
             return t;
     }

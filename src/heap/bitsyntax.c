@@ -374,7 +374,8 @@ static void put_utf16(struct bs_builder *b, uint64_t c, unsigned flags)
         n = 2;
     }
     for (unsigned i = 0; i < n; i++, b->position += 16)
-        bits_write(b->base, b->position, bs_is_little(flags) ? to_little(unit[i], 16) : unit[i], 16);
+        bits_write(b->base, b->position, bs_is_little(flags) ? to_little(unit[i], 16) : unit[i],
+                   16);
 }
 
 static void put_utf32(struct bs_builder *b, uint64_t c, unsigned flags)

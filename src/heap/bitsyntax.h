@@ -128,7 +128,7 @@ ALWAYS_INLINE term bs_get_integer(struct heap *h, term ctx, uint64_t bits, unsig
  * position is then unspecified. */
 term bs_get_float(struct heap *h, term ctx, uint64_t bits, unsigned flags);  /* 16, 32, 64 bits */
 term bs_get_binary(struct heap *h, term ctx, uint64_t bits);
-term bs_get_binary_all(struct heap *h, term ctx, uint64_t unit); /* the rest, if a multiple of unit */
+term bs_get_binary_all(struct heap *h, term ctx, uint64_t unit); /* what is left */
 term bs_get_utf8(term ctx);
 term bs_get_utf16(term ctx, unsigned flags);
 term bs_get_utf32(term ctx, unsigned flags);    /* position unchanged on failure */
@@ -175,7 +175,8 @@ enum bs_segment_type {
 
 /* Why a bs_create_bin failed: third element of {Segment, Type, Kind, Value}. */
 enum bs_error_kind {
-    BS_ERROR_SIZE, BS_ERROR_TYPE, BS_ERROR_UNIT, BS_ERROR_SHORT, BS_ERROR_INVALID, BS_ERROR_NO_FLOAT,
+    BS_ERROR_SIZE, BS_ERROR_TYPE, BS_ERROR_UNIT, BS_ERROR_SHORT, BS_ERROR_INVALID,
+    BS_ERROR_NO_FLOAT,
 };
 
 struct bs_segment {
@@ -231,7 +232,8 @@ bool bs_put_utf16(struct bs_builder *b, term value, unsigned flags);
 bool bs_put_utf32(struct bs_builder *b, term value, unsigned flags);
 /* bs_add: *ret = s1 + s2 * unit, all sizes. */
 enum bs_result bs_add(term s1, term s2, uint64_t unit, term *ret);
-/* bs_utf8_size, bs_utf16_size: bytes as a small; 4 for what is no code point (the put refuses it). */
+/* bs_utf8_size, bs_utf16_size: bytes as a small; 4 for what is no code point, which the put
+ * refuses. */
 term bs_utf8_size(term value);
 term bs_utf16_size(term value);
 /* bs_init_writable: an empty bitstring with room for `hint` bytes (not a size: 1024). */

@@ -15,7 +15,7 @@
 #include "base/slab.h"
 
 #define GROW_MIN_BYTES    256               /* OTP's least room of a grown binary */
-#define GROW_LARGE_BYTES  ((size_t)16 << 20) /* above this the spare room is a fifth, not as much again */
+#define GROW_LARGE_BYTES  ((size_t)16 << 20) /* above this a fifth is spare, not as much again */
 #define VIEW_MIN_BYTES    16                /* parts of heap binaries up to here are copied */
 
 struct blob *blob_new(size_t cap_bytes)

@@ -36,8 +36,8 @@ term binary_from_blob(struct heap *h, struct blob *b, uint64_t bit_offset, uint6
 /* Part of bitstring t. Small parts of blobs are copied, others are views. */
 term bitstring_sub(struct heap *h, term t, uint64_t bit_offset, uint64_t bits);
 
-/* A bitstring that starts with the bits of source and has `bits` more, which the caller fills at bit
- * *ret_position of *ret_base before anything else happens. The tail of source's blob is claimed
+/* A bitstring that starts with the bits of source and has `bits` more, which the caller fills at
+ * bit *ret_position of *ret_base before anything else happens. The tail of source's blob is claimed
  * when possible, so a loop that appends takes time linear in what it adds. owned: nobody else can
  * see source (private_append), which is then changed in place when it is a view. The caller has
  * checked the sum against BITSTRING_BITS_MAX. */

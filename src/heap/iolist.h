@@ -9,7 +9,7 @@
 
 #include "heap/blob.h"
 
-/* Size of an iolist or binary in bytes. False: t is neither (or holds a bitstring of partial bytes). */
+/* Size of an iolist or binary in bytes. False: t is neither, or holds bits that are no byte. */
 bool iolist_size(term t, size_t *ret_bytes);
 /* Write its bytes, as many as iolist_size said, at out. t has been measured. */
 void iolist_write(term t, uint8_t *out);

@@ -950,8 +950,8 @@ void map_pairs(term map, term *out, bool sorted)
 
 /* --- stepping -------------------------------------------------------------------------------- *
  * A path is the place of the next pair: depth in bits 0..3, index among the words of the node there
- * (pairs, then sub-nodes) in bits 4..8, and from bit 9 on the sub-node taken at each level above. It
- * has room for PATH_DEPTH_MAX levels; a step that would end deeper goes on until it is out again,
+ * (pairs, then sub-nodes) in bits 4..8, and from bit 9 on the sub-node taken at each level above.
+ * It has room for PATH_DEPTH_MAX levels; a step that would end deeper goes on until it is out again,
  * so it may give more than it was asked for, as a bucket does that it has begun.
  */
 #define PATH_DEPTH_MAX 12

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * t_bitsyntax.c - building and matching against strings of '0' and '1', and appending in linear time
+ * t_bitsyntax.c - building and matching against strings of '0' and '1'; appends in linear time
  */
 #include "heap/bitsyntax.h"
 #include "base/clock.h"
