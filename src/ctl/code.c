@@ -20,6 +20,7 @@
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
+#include "ctl/run.h"
 #include "ctl/view.h"
 #include "term/atom.h"
 #include "vm/code.h"
@@ -306,6 +307,22 @@ static bool make_room(struct request *rq, term *modules, size_t n)
     return true;
 }
 
+/* Run the on_load functions of what is new. What failed is appended to the log and told. */
+static void run_on_loads(struct request *rq, const term *modules, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct buf why = { 0 };
+
+        if (run_on_load(modules[i], &why) < 0) {
+            LOG(ERROR, "deploy.on_load", LOG_FIELDS("code", "RN0208"), "%s: %s",
+                atom_text(modules[i], NULL), buf_cstr(&why));
+            reply_note(rq, "warning[RN0208]: on_load of %s gave %s; the module is not loaded",
+                       atom_text(modules[i], NULL), buf_cstr(&why));
+        }
+        buf_fini(&why);
+    }
+}
+
 static bool switch_prepared(struct request *rq, struct prepared **pr, size_t n)
 {
     term *modules = MEM_NEW_ARRAY(term, n), busy = TERM_NONE;
@@ -319,6 +336,8 @@ static bool switch_prepared(struct request *rq, struct prepared **pr, size_t n)
                     atom_text(busy, NULL));
         ok = false;
     }
+    if (ok)
+        run_on_loads(rq, modules, n);
     mem_free(modules);
     return ok;
 }

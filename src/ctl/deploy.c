@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "ctl/run.h"
 #include "store/store.h"
 #include "vm/code.h"
 #include "term/atom.h"
@@ -423,6 +424,16 @@ void deploy_describe_live(struct buf *out)
     pthread_mutex_unlock(&deploys.lock);
 }
 
+int64_t deploy_live_age_ms(void)
+{
+    int64_t age;
+
+    pthread_mutex_lock(&deploys.lock);
+    age = deploys.live.id == 0 ? 0 : (clock_system_ns() - deploys.live.time_ns) / 1000000;
+    pthread_mutex_unlock(&deploys.lock);
+    return age;
+}
+
 void deploy_of_module(const char *module, struct buf *out)
 {
     pthread_mutex_lock(&deploys.lock);
@@ -455,12 +466,15 @@ void deploy_restore(void)
     struct deployment d;
     struct prepared **pr;
     size_t n = 0;
-    term busy;
+    term busy, *names;
 
     deploy_live(&d);
     pr = MEM_NEW_ARRAY(struct prepared *, d.nmodules);
     for (size_t i = 0; i < d.nmodules; i++)
         n += restore_module(&d.modules[i], &pr[n]) == 0;
+    names = MEM_NEW_ARRAY(term, n);
+    for (size_t i = 0; i < n; i++)
+        names[i] = prepared_module(pr[i]);
     if (n > 0 && code_commit(pr, n, &busy) < 0) {
         for (size_t i = 0; i < n; i++)
             prepared_free(pr[i]);
@@ -469,6 +483,15 @@ void deploy_restore(void)
         LOG(INFO, "deploy.restore", NULL, "d%" PRIu32 " is live again: %zu of %zu modules", d.id, n,
             d.nmodules);
     }
+    for (size_t i = 0; i < n && code_is_loaded(names[i]); i++) {
+        struct buf why = { 0 };
+
+        if (run_on_load(names[i], &why) < 0)
+            LOG(ERROR, "deploy.restore", LOG_FIELDS("code", "RN0208"), "on_load of %s failed: %s",
+                atom_text(names[i], NULL), buf_cstr(&why));
+        buf_fini(&why);
+    }
+    mem_free(names);
     mem_free(pr);
     deployment_fini(&d);
 }

@@ -54,6 +54,8 @@ MUST_CHECK int deploy_record(struct deployment *d, const char *old_state, size_t
 
 /* "d41 "fix cart rounding" by ana, 2 h ago", or "nothing deployed yet". */
 void deploy_describe_live(struct buf *out);
+/* Milliseconds since the live deployment became so; 0 when there is none. Any thread. */
+int64_t deploy_live_age_ms(void);
 /* Id of the live deployment when it has that module: "d41", else "". */
 void deploy_of_module(const char *module, struct buf *out);
 

@@ -13,6 +13,7 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_names] = ctl_names,
     [CMD_modules] = ctl_modules,
     [CMD_memory] = ctl_memory,
+    [CMD_tables] = ctl_tables,
     [CMD_deploy] = ctl_deploy,
     [CMD_rollback] = ctl_rollback,
     [CMD_history] = ctl_history,

@@ -6,12 +6,14 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/slab.h"
 #include "base/units.h"
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
 #include "ctl/view.h"
+#include "table/table.h"
 #include "term/atom.h"
 #include "term/print.h"
 #include "vm/code.h"
@@ -122,8 +124,8 @@ void ctl_status(struct request *rq)
         warn_process(&warnings, &l.at[i], rq->limits.mailbox_warn);
     inspect_modules(count_module, modules);
     deploy_describe_live(&deployment);
-    if (modules[1] > 0)
-        buf_printf(&warnings, "! code      %zu modules have old code loaded → rnodectl ps --old-code\n",
+    if (modules[1] > 0 && deploy_live_age_ms() > rq->limits.purge_wait_ms)
+        buf_printf(&warnings, "! code      modules with old code: %zu → rnodectl ps --old-code, rnodectl purge\n",
                    modules[1]);
     reply_head(rq, "rnode.status/1", COLS(status_columns), true);
     reply_row(rq, (struct cell[]){
@@ -372,9 +374,9 @@ void ctl_inspect(struct request *rq)
     term pid = view_find(what), name;
 
     if (pid != TERM_NONE) {
-        if ((request_flag(rq, "messages") || request_flag(rq, "state")) && rq->role < ROLE_OPERATE)
+        if (request_flag(rq, "messages") && rq->role < ROLE_OPERATE)
             reply_error(rq, EXIT_PERMISSION, "RN0707", NULL, NULL,
-                        "contents of messages and states need the role operate");
+                        "contents of messages need the role operate");
         else
             inspect_process(rq, pid);
         return;
@@ -503,6 +505,75 @@ void ctl_names(struct request *rq)
         n++;
     }
     done_with_count(rq, n, total, "names");
+    heap_fini(&bag);
+}
+
+static const char *table_type_name(enum table_type type)
+{
+    static const char *const names[] = { "set", "ordered_set", "bag", "duplicate_bag" };
+
+    return names[type];
+}
+
+static void reply_table(struct request *rq, struct table *t, term id)
+{
+    static const char *const protections[] = { "private", "protected", "public" };
+    struct buf name = { 0 }, owner = { 0 };
+
+    term_print(&name, id, 0, 200);
+    view_pid(&owner, atomic_load(&t->owner));
+    reply_row(rq, (struct cell[]){
+        CELL_TEXT(buf_cstr(&name)), CELL_TEXT(table_type_name(t->type)), CELL_NUMBER(table_size(t)),
+        CELL_NUMBER(table_memory_words(t) * (int64_t)sizeof(term)),
+        CELL_TEXT(protections[atomic_load(&t->protection)]), CELL_TEXT(buf_cstr(&owner)),
+    }, 6);
+    buf_fini(&name);
+    buf_fini(&owner);
+}
+
+struct table_entry { term id; int64_t words; };
+
+static int by_table_size(const void *a, const void *b)
+{
+    int64_t x = ((const struct table_entry *)a)->words, y = ((const struct table_entry *)b)->words;
+
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+void ctl_tables(struct request *rq)
+{
+    static const struct column cols[] = {
+        { "name", COL_TEXT, false }, { "type", COL_TEXT, false }, { "rows", COL_COUNT_, false },
+        { "size", COL_BYTES, false }, { "access", COL_TEXT, false }, { "owner", COL_TEXT, false },
+    };
+    size_t n = 0, shown = 0;
+    struct table_entry *at;
+    struct heap bag;
+    term all;
+
+    heap_bag_init(&bag);
+    epoch_enter();      /* tables that are deleted meanwhile stay readable until the end */
+    all = table_all(&bag);
+    at = MEM_NEW_ARRAY(struct table_entry, (size_t)list_length(all) + 1);
+    for (; is_cons(all); all = cdr(all)) {
+        struct table *t = is_atom(car(all)) ? table_by_name(car(all)) : table_by_id(car(all));
+
+        if (t != NULL)
+            at[n++] = (struct table_entry){ car(all), table_memory_words(t) };
+    }
+    qsort(at, n, sizeof at[0], by_table_size);
+    reply_head(rq, "rnode.tables/1", COLS(cols), false);
+    for (size_t i = 0; i < n && (row_limit(rq) == 0 || shown < row_limit(rq)); i++) {
+        struct table *t = is_atom(at[i].id) ? table_by_name(at[i].id) : table_by_id(at[i].id);
+
+        if (t == NULL)
+            continue;
+        reply_table(rq, t, at[i].id);
+        shown++;
+    }
+    epoch_leave();
+    done_with_count(rq, shown, n, "tables");
+    mem_free(at);
     heap_fini(&bag);
 }
 

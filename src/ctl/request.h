@@ -24,7 +24,7 @@ struct request_file { char *name; struct buf data; };
 struct request_limits {
     int64_t eval_ms, eval_heap_bytes, eval_output_bytes, deploy_bytes;
     int64_t trace_events, trace_rate, trace_ms, trace_sessions;
-    int64_t mailbox_warn, deploy_keep;
+    int64_t mailbox_warn, deploy_keep, purge_wait_ms;
     bool purge_kill;
 };
 

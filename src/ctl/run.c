@@ -12,6 +12,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/epoch.h"
+#include "base/errors.h"
 #include "bif/io.h"
 #include "heap/heap.h"
 #include "term/print.h"
@@ -21,8 +22,10 @@
 #include "vm/process.h"
 #include "vm/sched.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 static const char control_module[] =
     "module rnode_control\n"
@@ -386,4 +389,82 @@ void run_kill(uint64_t id)
     pthread_mutex_unlock(&runs.lock);
     if (pid != TERM_NONE)
         inspect_kill(pid);
+}
+
+/* --- waiting ------------------------------------------------------------------------------------------ */
+
+struct waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool done;
+    enum run_end end;
+    struct buf text;
+};
+
+static void on_waited(void *arg, const struct run_report *r)
+{
+    struct waiter *w = arg;
+
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    w->end = r->end;
+    buf_str(&w->text, r->text);
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+int run_and_wait(term module, term function, term args, int64_t timeout_ms, struct buf *text)
+{
+    struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    struct run_limits limits = { .text_bytes_max = 1000 };
+    pthread_condattr_t attr;
+    int64_t end_ns = clock_monotonic_ns() + timeout_ms * 1000000;
+    struct timespec deadline = { .tv_sec = end_ns / 1000000000, .tv_nsec = end_ns % 1000000000 };
+    bool late = false;
+    uint64_t id;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w.cond, &attr);
+    if (run_start(module, function, args, &limits, on_waited, NULL, &w, &id) == TERM_NONE)
+        return -ERR_LIMIT;
+    pthread_mutex_lock(&w.lock);
+    while (!w.done) {
+        if (!late && pthread_cond_timedwait(&w.cond, &w.lock, &deadline) == ETIMEDOUT && !w.done) {
+            late = true;
+            pthread_mutex_unlock(&w.lock);
+            run_kill(id); /* its end is reported like any other */
+            pthread_mutex_lock(&w.lock);
+        } else if (late) {
+            pthread_cond_wait(&w.cond, &w.lock);
+        }
+    }
+    pthread_mutex_unlock(&w.lock);
+    buf_add(text, w.text.data, w.text.len);
+    buf_fini(&w.text);
+    pthread_cond_destroy(&w.cond);
+    pthread_condattr_destroy(&attr);
+    return late ? -ERR_TIMEOUT : w.end == RUN_VALUE ? 0 : -ERR_FORMAT;
+}
+
+#define ON_LOAD_MS 60000
+
+int run_on_load(term module, struct buf *text)
+{
+    struct buf value = { 0 };
+    term function;
+    int rc;
+
+    if (!code_on_load_function(module, &function))
+        return 0;
+    rc = run_and_wait(module, function, TERM_NIL, ON_LOAD_MS, &value);
+    if (rc == 0 && strcmp(buf_cstr(&value), "ok") != 0)
+        rc = -ERR_FORMAT;
+    if (rc < 0) {
+        buf_add(text, value.data, value.len);
+        if (code_delete(module) == 0)
+            (void)!code_purge_start(NULL, module, true);
+    }
+    buf_fini(&value);
+    return rc;
 }

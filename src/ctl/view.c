@@ -107,7 +107,7 @@ static bool collect_view(void *arg, const struct process_view *v)
         if (c->limit != 0 && c->cap > 2 * c->limit) {
             sort_and_cut(c);
         } else {
-            c->cap = c->cap == 0 ? 256 : c->cap * 2;
+            c->cap *= 2;
             c->list->at = mem_realloc(c->list->at, c->cap * sizeof c->list->at[0]);
         }
     }
@@ -120,7 +120,8 @@ void view_processes(enum view_pick pick, enum view_order order, size_t limit, ui
 {
     struct collector c = { ret, pick, order, limit, 0, stuck_over };
 
-    *ret = (struct view_list){ 0 };
+    c.cap = 64;
+    *ret = (struct view_list){ .at = MEM_NEW_ARRAY(struct process_view, c.cap) };
     ret->alive = inspect_processes(pick == PICK_OLD_CODE, collect_view, &c);
     sort_and_cut(&c);
 }

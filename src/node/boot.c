@@ -98,6 +98,7 @@ int load_module(const char *name_or_path, term *ret_module, struct buf *errors)
     struct buf beam = { 0 };
     struct load_error le = { "" };
     struct prepared *pr = NULL;
+    struct buf why = { 0 };
     char *file = NULL;
     int rc;
 
@@ -126,8 +127,13 @@ int load_module(const char *name_or_path, term *ret_module, struct buf *errors)
     if (rc < 0) {
         buf_printf(errors, "error[RN0203]: %s has old code in use\n", name_or_path);
         prepared_free(pr);
+        goto out;
     }
+    rc = run_on_load(*ret_module, &why);
+    if (rc < 0)
+        buf_printf(errors, "error[RN0208]: on_load of %s gave %s\n", name_or_path, buf_cstr(&why));
 out:
+    buf_fini(&why);
     buf_fini(&beam);
     mem_free(file);
     return rc;

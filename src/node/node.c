@@ -100,6 +100,7 @@ static void apply_live(const struct options *o)
         .trace_sessions = option_number(o, OPT_limits_trace_sessions),
         .mailbox_warn = option_number(o, OPT_vm_mailbox_warn),
         .deploy_keep = option_number(o, OPT_deploy_keep),
+        .purge_wait_ms = option_number(o, OPT_deploy_purge_wait),
         .purge_kill = strcmp(option_text(o, OPT_deploy_purge), "kill") == 0,
     };
     node_api.connections_max = (size_t)option_number(o, OPT_limits_connections);

@@ -111,12 +111,13 @@ static bool frame_ok(const frame_t *f)
 
 int frame_read(const uint8_t *data, size_t len, frame_t **ret_frame, size_t *ret_used)
 {
-    struct reader r = reader_make(data, len);
+    struct reader r;
     size_t n;
     frame_t *f;
 
     if (len < 4)
         return 0;
+    r = reader_make(data, len);
     n = reader_u32(&r);
     if (n > FRAME_BYTES_MAX)
         return -ERR_LIMIT;
