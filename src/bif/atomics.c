@@ -15,6 +15,8 @@ struct atomics {
     _Atomic uint64_t words[];
 };
 
+/* What OTP shows as the memory of an array without words. */
+#define ATOMICS_HEAD_BYTES 40
 #define ATOMICS_MAX ((uint64_t)1 << 32)
 
 /* Marks blobs of ours; there is nothing to release. */
@@ -82,7 +84,7 @@ term bif_atomics_new(struct process *p, const term *a)
 
         if (!is_tuple_n(o, 2) || tuple_elem(o, 0) != ATOM_signed ||
             (tuple_elem(o, 1) != ATOM_true && tuple_elem(o, 1) != ATOM_false))
-            return bif_badarg(p);
+            return bif_badarg_cause(p, ATOM_badopt);
         is_signed = tuple_elem(o, 1) == ATOM_true;
     }
     if (!is_nil(opts) || !term_to_uint64(a[0], &count) || count < 1)
@@ -184,7 +186,7 @@ static term info_map(struct process *p, const struct atomics *at, bool bounds)
     struct heap *h = &p->heap;
     term pairs[8] = {
         ATOM_size, heap_uint(h, at->count),
-        ATOM_memory, heap_uint(h, sizeof(struct blob) + sizeof *at + at->count * 8),
+        ATOM_memory, heap_uint(h, ATOMICS_HEAD_BYTES + at->count * 8),
         ATOM_max, at->is_signed ? heap_int(h, INT64_MAX) : heap_uint(h, UINT64_MAX),
         ATOM_min, at->is_signed ? heap_int(h, INT64_MIN) : small_make(0),
     };
@@ -258,7 +260,8 @@ term bif_counters_sub(struct process *p, const term *a)
 
 term bif_counters_info(struct process *p, const term *a)
 {
-    return on_array(p, a, 1, bif_erts_counters_info);
+    return on_array(p, a, 1, is_tuple_n(a[0], 2) && tuple_elem(a[0], 0) == ATOM_atomics
+                                 ? bif_atomics_info : bif_erts_counters_info);
 }
 
 term bif_erts_counters_new(struct process *p, const term *a)

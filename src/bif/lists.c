@@ -35,9 +35,9 @@ static term key_find(struct process *p, term key, term pos, term list)
     int64_t n = 0, at;
     term found = TERM_NIL;
 
-    if (!is_integer(pos) || (is_small(pos) && small_val(pos) < 1) || box_is(pos, HK_BIGNEG))
+    if (!is_small(pos) || small_val(pos) < 1)
         return TERM_NONE;
-    at = is_small(pos) ? small_val(pos) : INT64_MAX;
+    at = small_val(pos);
     for (; is_cons(list); list = cdr(list), n++) {
         term t = car(list);
 

@@ -100,12 +100,12 @@ term bif_os_putenv(struct process *p, const term *a)
 {
     struct buf name = { 0 }, value = { 0 };
     const char *n = env_name(&name, a[0]);
-    bool good = n != NULL && *n != '\0' && is_list(a[1]) && text_append(&value, a[1]) &&
+    bool good = n != NULL && is_list(a[1]) && text_append(&value, a[1]) &&
                 memchr(buf_cstr(&value), 0, value.len) == NULL;
 
     if (good) {
         pthread_mutex_lock(&env_lock);
-        setenv(n, buf_cstr(&value), 1);
+        setenv(n, buf_cstr(&value), 1);     /* an empty name changes nothing */
         pthread_mutex_unlock(&env_lock);
     }
     buf_fini(&name);

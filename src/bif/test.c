@@ -60,7 +60,7 @@ term bif_is_record_2(struct process *p, const term *a)
 
 term bif_is_record_3(struct process *p, const term *a)
 {
-    if (!is_atom(a[1]) || !is_count(a[2]))
+    if (!is_atom(a[1]) || !is_integer(a[2]))
         return bif_badarg(p);
     return truth(has_tag(a[0], a[1]) && is_small(a[2]) &&
                  (int64_t)tuple_arity(a[0]) == small_val(a[2]));
