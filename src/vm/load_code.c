@@ -987,13 +987,17 @@ static struct operand size_operand(struct loader *ld, const struct beam_arg *a)
     return source(ld, a);
 }
 
+/* The binary itself is made after the room behind it has been asked for, and takes up to so many
+ * words of the block: a heap binary of BIN_HEAP_MAX_BYTES, header and size; one spare. */
+#define BINARY_WORDS 12
+
 /* Room that such an instruction asks for besides the binary. */
 static void extra_heap(struct loader *ld, const struct beam_arg *words, const struct beam_arg *live)
 {
     int64_t n = heap_need(ld, words);
 
     if (n > 0)
-        EMIT(test_heap, number(n), num(ld, live, X_REGISTERS - 1));
+        EMIT(test_heap, number(n + BINARY_WORDS), num(ld, live, X_REGISTERS - 1));
 }
 
 /* bs_append: the source need not be among the live registers, so it goes to the first free one
@@ -1011,7 +1015,7 @@ static void append_room(struct loader *ld, const struct beam_instr *in, struct o
     }
     EMIT(move, *s, keep);
     *s = keep;
-    EMIT(test_heap, number(heap_need(ld, &in->args[2])), number(live + 1));
+    EMIT(test_heap, number(heap_need(ld, &in->args[2]) + BINARY_WORDS), number(live + 1));
 }
 
 static void bs_older(struct loader *ld, const struct beam_instr *in)
