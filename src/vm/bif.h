@@ -19,7 +19,8 @@ enum bif_kind {
     BIF_GUARD,      /* pure test or operator, allowed in bif and gc_bif instructions */
     BIF_PLAIN,      /* ordinary */
     BIF_SPECIAL,    /* the loader turns calls into instructions; fn may be NULL */
-    BIF_FALLBACK,   /* used only when no module of that name is found on the code path */
+    BIF_FALLBACK,   /* used only when no module of that name is found on the code path; for what OTP's stdlib
+                     * does better. What its kernel does with servers of its own is BIF_PLAIN here. */
 };
 
 struct bif {
