@@ -24,7 +24,7 @@ term map_update(struct heap *h, term map, term key, term value);
 term map_remove(struct heap *h, term map, term key, term *ret_old);
 /* From n key, value pairs in any order; the last of equal keys wins. */
 term map_from_pairs(struct heap *h, const term *pairs, size_t n);
-/* n (key, value) pairs at once, left to right. exact: TERM_NONE and *ret_bad_key if one is absent. */
+/* n key, value pairs at once, left to right. exact: TERM_NONE and *ret_bad_key if one is absent. */
 term map_put_many(struct heap *h, term map, const term *pairs, size_t n, bool exact,
                   term *ret_bad_key);
 term map_merge(struct heap *h, term a, term b);             /* b wins */
@@ -35,8 +35,8 @@ void map_iter_init(struct map_iter *it, term map);
 bool map_iter_next(struct map_iter *it, term *ret_key, term *ret_value);
 /* Walk in steps that may lie far apart: pairs from `path` on (MAP_PATH_START first), at least max
  * of them unless the map ends before, into a new array that the caller frees with mem_free. Returns
- * the path to go on with, which fits a small, or MAP_PATH_END; -ERR_ARGUMENT, without an array, for a
- * path that this map cannot have given. Flat maps are walked whole and sorted by term_cmp_exact. */
+ * the path to go on with, which fits a small, or MAP_PATH_END; -ERR_ARGUMENT, without an array, for
+ * a path that this map cannot have given. Flat maps are walked whole and sorted by term_cmp_exact. */
 #define MAP_PATH_START 0
 #define MAP_PATH_END   INT64_MAX
 int64_t map_step(term map, int64_t path, size_t max, term **ret_pairs, size_t *ret_n);

@@ -2,7 +2,7 @@
 /*
  * t_map.c - random operations on maps against a plain array, with hashes good and bad
  *
- * map.c is included with its hash replaced, so that long shared prefixes and full collisions occur.
+ * The files are included with their hash replaced, so that long shared prefixes and full collisions occur.
  * After each round the map must have the very shape that map_from_pairs gives for its contents.
  */
 #include "term/compare.h"
@@ -21,6 +21,9 @@ static uint64_t test_hash(term t)
     }
 }
 #define term_hash test_hash
+#include "../../../src/heap/map_build.c"
+#include "../../../src/heap/map_iter.c"
+#include "../../../src/heap/map_trie.c"
 #include "../../../src/heap/map.c"
 #undef term_hash
 
@@ -106,7 +109,7 @@ static bool same_shape(term a, term b)
                 return false;
         return true;
     }
-    struct node n = node_open(a), m = node_open(b);
+    struct map_node n = node_open(a), m = node_open(b);
 
     if (kind == HK_MAP_ROOT && p[1] != q[1])
         return false;
