@@ -114,7 +114,7 @@ void log_counts(uint64_t *ret_written, uint64_t *ret_suppressed)
     pthread_mutex_unlock(&state.lock);
 }
 
-/* --- formats ------------------------------------------------------------------------------- */
+/* --- formats ------------------------------------------------------------------------ */
 
 /* Control characters as \xNN, except the newlines that `lines` allows. */
 static void add_clean(struct buf *out, const char *s, bool lines)
@@ -188,7 +188,8 @@ static void format_json(struct buf *out, const struct log_record *r)
 {
     buf_str(out, "{\"ts\":\"");
     add_utc(out, r->time_ns);
-    buf_printf(out, "\",\"level\":\"%s\",\"event\":\"%s\",\"msg\":", levels[r->level].name, r->event);
+    buf_printf(out, "\",\"level\":\"%s\",\"event\":\"%s\",\"msg\":", levels[r->level].name,
+               r->event);
     add_quoted(out, r->text);
     for (size_t i = 0; r->fields[i] != NULL; i += 2) {
         buf_printf(out, ",\"%s\":", r->fields[i]);
@@ -235,7 +236,7 @@ static void emit_locked(const struct log_record *r)
     buf_fini(&out);
 }
 
-/* --- the ring ------------------------------------------------------------------------------ */
+/* --- the ring ----------------------------------------------------------------------- */
 
 static const char *keep_string(char **at, const char *s)
 {
@@ -302,7 +303,7 @@ uint64_t log_visit(uint64_t after, bool (*visit)(void *arg, const struct log_rec
     return newest;
 }
 
-/* --- writing ------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------ */
 
 /* May this call site write now? When a new second begins, *ret_missed tells how many records of
  * earlier seconds were dropped. Relaxed everywhere: two threads at the turn of a second may let a

@@ -81,7 +81,8 @@ const char *size_text(uint64_t bytes, char out[UNIT_TEXT_MAX])
         v /= 1024;
         i++;
     }
-    snprintf(out, UNIT_TEXT_MAX, i >= 3 || (i > 0 && v < 9.95) ? "%.1f %s" : "%.0f %s", v, names[i]);
+    snprintf(out, UNIT_TEXT_MAX, i >= 3 || (i > 0 && v < 9.95) ? "%.1f %s" : "%.0f %s", v,
+             names[i]);
     return out;
 }
 

@@ -36,7 +36,7 @@ struct call {
 
 enum kill_reason { KILL_NOT, KILL_TIME, KILL_OUTPUT, KILL_CANCEL };
 
-/* --- reading calls ------------------------------------------------------------------------------- */
+/* --- reading calls ------------------------------------------------------------------ */
 
 struct parsed { term module, function, args; };
 
@@ -116,8 +116,9 @@ static bool read_call(struct request *rq, struct heap *bag, struct parsed *ret)
     bool ok = read_mf(rq, bag, &at, ret);
 
     if (ok && *at != 0) {
-        reply_error(rq, EXIT_USAGE, "RN0103", "rnodectl eval 'M:F(A)' takes calls written as in Erlang",
-                    NULL, "unexpected `%s` after the function", at);
+        reply_error(rq, EXIT_USAGE, "RN0103",
+                    "rnodectl eval 'M:F(A)' takes calls written as in Erlang", NULL,
+                    "unexpected `%s` after the function", at);
         ok = false;
     }
     for (size_t i = 0; ok && i < n; i++)
@@ -153,7 +154,7 @@ static bool read_eval(struct request *rq, struct heap *bag, struct parsed *ret)
     return ok;
 }
 
-/* --- running calls ------------------------------------------------------------------------------------ */
+/* --- running calls ------------------------------------------------------------------ */
 
 static const struct column call_columns[] = {
     { "value", COL_TEXT, false }, { "time", COL_NS, true }, { "reductions", COL_COUNT_, true },
@@ -178,7 +179,8 @@ static void reply_exited(struct request *rq, const struct run_report *r, int why
                     age_text(r->time_ns, limit));
         break;
     case KILL_OUTPUT:
-        reply_error(rq, EXIT_NO, "RN0303", NULL, NULL, "the call printed more than %s and was killed",
+        reply_error(rq, EXIT_NO, "RN0303", NULL, NULL,
+                    "the call printed more than %s and was killed",
                     size_text((uint64_t)rq->limits.eval_output_bytes, limit));
         break;
     case KILL_CANCEL:
@@ -288,7 +290,8 @@ static void start_call(struct request *rq, const struct parsed *p)
     call_free(-1, 0, c);
 }
 
-static void do_call(struct request *rq, bool (*read)(struct request *, struct heap *, struct parsed *))
+static void do_call(struct request *rq,
+                    bool (*read)(struct request *, struct heap *, struct parsed *))
 {
     struct heap bag;
     struct parsed p;
@@ -314,7 +317,7 @@ void ctl_eval(struct request *rq)
     do_call(rq, read_eval);
 }
 
-/* --- spawn, send, kill ---------------------------------------------------------------------------------- */
+/* --- spawn, send, kill -------------------------------------------------------------- */
 
 static void reply_pid(struct request *rq, term pid)
 {
@@ -365,7 +368,8 @@ void ctl_send(struct request *rq)
     term pid, msg;
 
     heap_bag_init(&bag);
-    if (find_process(rq, request_arg(rq, 0), &pid) && read_term(rq, &bag, request_arg(rq, 1), &msg)) {
+    if (find_process(rq, request_arg(rq, 0), &pid) &&
+        read_term(rq, &bag, request_arg(rq, 1), &msg)) {
         epoch_enter();
         process_send(NULL, pid, msg);
         epoch_leave();

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <time.h>
 
-/* --- logs ---------------------------------------------------------------------------------- */
+/* --- logs --------------------------------------------------------------------------- */
 
 #define FOLLOW_TICK_MS 100
 
@@ -142,12 +142,13 @@ void ctl_logs(struct request *rq)
     if (request_flag(rq, "follow"))
         follow_begin(rq, &q);
     else if (ms > 0)
-        reply_done(rq, (uint64_t)ms, q.matching, "%zu of %zu records · all: -l 0", q.sent, q.matching);
+        reply_done(rq, (uint64_t)ms, q.matching, "%zu of %zu records · all: -l 0", q.sent,
+                   q.matching);
     else
         reply_done(rq, 0, q.matching, "%s", "");
 }
 
-/* --- reload and stop ------------------------------------------------------------------------ */
+/* --- reload and stop ---------------------------------------------------------------- */
 
 void ctl_reload(struct request *rq)
 {

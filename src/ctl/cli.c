@@ -55,7 +55,7 @@ static void on_interrupt(int sig)
     interrupted++;
 }
 
-/* --- errors of our own ------------------------------------------------------------------------- */
+/* --- errors of our own -------------------------------------------------------------- */
 
 static int fail(struct cli *cli, int exit, const char *code, const char *hint, const char *fmt, ...)
     PRINTF_LIKE(5, 6);
@@ -80,7 +80,7 @@ static int fail(struct cli *cli, int exit, const char *code, const char *hint, c
     return exit;
 }
 
-/* --- parsing ------------------------------------------------------------------------------------ */
+/* --- parsing ------------------------------------------------------------------------ */
 
 static int unknown_option(struct cli *cli, const char *word)
 {
@@ -136,7 +136,8 @@ static int global_option(struct cli *cli, const struct command_flag *f, const ch
     } else if (strcmp(f->name, "dry-run") == 0) {
         cli->dry_run = true;
     } else if (strcmp(f->name, "color") == 0) {
-        if (strcmp(value, "auto") != 0 && strcmp(value, "always") != 0 && strcmp(value, "never") != 0)
+        if (strcmp(value, "auto") != 0 && strcmp(value, "always") != 0 &&
+            strcmp(value, "never") != 0)
             return bad_value(cli, f, value, "--color auto, always or never");
         cli->color = value;
     } else if (strcmp(f->name, "help") == 0) {
@@ -191,7 +192,8 @@ static int short_options(struct cli *cli, char **argv, int *at)
     const char *word = argv[*at];
 
     for (const char *s = word + 1; *s != 0; s++) {
-        const struct command_flag *f = flag_find(cli->cmd != NULL ? cli->cmd->name : NULL, NULL, *s);
+        const char *name = cli->cmd != NULL ? cli->cmd->name : NULL;
+        const struct command_flag *f = flag_find(name, NULL, *s);
         const char *value = NULL;
         int rc;
 
@@ -263,7 +265,7 @@ static int parse(struct cli *cli, int argc, char **argv)
     return 0;
 }
 
-/* --- commands that need no node ------------------------------------------------------------------ */
+/* --- commands that need no node ----------------------------------------------------- */
 
 static int print_buf(struct buf *b)
 {
@@ -340,11 +342,12 @@ static int do_completion(struct cli *cli, const char *shell)
     struct buf b = { 0 };
 
     if (completion_script(&b, shell) < 0)
-        return fail(cli, EXIT_USAGE, "RN0101", "bash, zsh or fish", "no completion for `%s`", shell);
+        return fail(cli, EXIT_USAGE, "RN0101", "bash, zsh or fish",
+                    "no completion for `%s`", shell);
     return print_buf(&b);
 }
 
-/* --- files of deploy ------------------------------------------------------------------------------ */
+/* --- files of deploy ---------------------------------------------------------------- */
 
 static int read_file(struct cli *cli, struct files *fs, const char *path)
 {
@@ -428,7 +431,7 @@ static void files_fini(struct files *fs)
     mem_free(fs->list);
 }
 
-/* --- asking the node -------------------------------------------------------------------------------- */
+/* --- asking the node ---------------------------------------------------------------- */
 
 static int connect_node(struct cli *cli, struct client *c)
 {
@@ -463,7 +466,9 @@ static int send_request(struct cli *cli, struct client *c, struct files *fs, uin
     for (size_t i = 0; rc == 0 && i < fs->n; i++)
         rc = client_file(c, *ret_id, fs->list[i].name, fs->list[i].data.data, fs->list[i].data.len);
     /* A node that refuses closes while we still write; its reason waits in the socket. */
-    return rc == -ERR_LIMIT ? fail(cli, EXIT_USAGE, "RN0109", NULL, "the arguments are too long") : 0;
+    if (rc == -ERR_LIMIT)
+        return fail(cli, EXIT_USAGE, "RN0109", NULL, "the arguments are too long");
+    return 0;
 }
 
 static int finish(struct cli *cli, struct client *c, const done_t *d)
@@ -559,7 +564,7 @@ static int ask_node(struct cli *cli)
     return rc;
 }
 
-/* --- all of it -------------------------------------------------------------------------------------- */
+/* --- all of it ---------------------------------------------------------------------- */
 
 static void set_up_terminal(struct cli *cli)
 {

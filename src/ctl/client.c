@@ -20,7 +20,7 @@
 
 #define SYSTEM_SOCKET "/run/rnode/control.sock"
 
-/* --- where -------------------------------------------------------------------------------------- */
+/* --- where -------------------------------------------------------------------------- */
 
 char *dev_folder(const char *name)
 {
@@ -91,7 +91,7 @@ char *client_socket_path(const char *context)
     return path;
 }
 
-/* --- the connection ------------------------------------------------------------------------------ */
+/* --- the connection ----------------------------------------------------------------- */
 
 int client_open(struct client *c, const char *path)
 {
@@ -211,7 +211,8 @@ static int fill(struct client *c, int64_t deadline)
 {
     struct pollfd p = { .fd = c->fd, .events = POLLIN };
     int64_t left = deadline != 0 ? (deadline - clock_monotonic_ns()) / 1000000 + 1 : -1;
-    int n = poll(&p, 1, deadline == 0 ? -1 : left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left);
+    int wait = deadline == 0 ? -1 : left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
+    int n = poll(&p, 1, wait);
     uint8_t *room;
     ssize_t got;
 

@@ -78,7 +78,7 @@ static void plan_fini(struct plan *p)
     deployment_fini(&p->live);
 }
 
-/* --- check: every file by itself -------------------------------------------------------------------- */
+/* --- check: every file by itself ---------------------------------------------------- */
 
 static bool open_file(struct plan *p, struct incoming *in)
 {
@@ -115,9 +115,10 @@ static bool open_files(struct plan *p)
     return true;
 }
 
-/* --- check: who answers the calls ---------------------------------------------------------------------- */
+/* --- check: who answers the calls --------------------------------------------------- */
 
-static bool beam_exports(const struct beam_file *f, const struct beam_bytes *function, uint32_t arity)
+static bool beam_exports(const struct beam_file *f, const struct beam_bytes *function,
+                         uint32_t arity)
 {
     for (uint32_t i = 0; i < f->n_exports; i++) {
         const struct beam_bytes *name = &f->atoms[f->exports[i].function];
@@ -267,7 +268,7 @@ static void say_check(struct plan *p, size_t open_calls)
     buf_fini(&line);
 }
 
-/* --- the switch --------------------------------------------------------------------------------------------- */
+/* --- the switch --------------------------------------------------------------------- */
 
 struct old_users { struct buf text; size_t n; };
 
@@ -295,7 +296,8 @@ static bool make_room(struct request *rq, term *modules, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct old_users o = { { 0 }, 0 };
 
-        if (!code_has_old(modules[i]) || code_purge_start(NULL, modules[i], rq->limits.purge_kill) == 0)
+        if (!code_has_old(modules[i]) ||
+            code_purge_start(NULL, modules[i], rq->limits.purge_kill) == 0)
             continue;
         inspect_processes(true, name_old_user, &o);
         reply_error(rq, EXIT_TIMEOUT, "RN0203", NULL, buf_cstr(&o.text),
@@ -332,8 +334,8 @@ static bool switch_prepared(struct request *rq, struct prepared **pr, size_t n)
         modules[i] = prepared_module(pr[i]);
     ok = make_room(rq, modules, n);
     if (ok && n > 0 && code_commit(pr, n, &busy) < 0) {
-        reply_error(rq, EXIT_TIMEOUT, "RN0203", NULL, NULL, "%s got old code meanwhile; nothing was changed",
-                    atom_text(busy, NULL));
+        reply_error(rq, EXIT_TIMEOUT, "RN0203", NULL, NULL,
+                    "%s got old code meanwhile; nothing was changed", atom_text(busy, NULL));
         ok = false;
     }
     if (ok)
@@ -377,7 +379,7 @@ static bool keep_files(struct plan *p)
     return true;
 }
 
-/* --- the record --------------------------------------------------------------------------------------------- */
+/* --- the record --------------------------------------------------------------------- */
 
 static int by_module_name(const void *a, const void *b)
 {
@@ -412,7 +414,8 @@ static void new_list(const struct plan *p, struct deployment *d)
 
 static const struct column deploy_columns[] = {
     { "id", COL_TEXT, false }, { "node", COL_TEXT, false }, { "changed", COL_COUNT_, false },
-    { "modules", COL_COUNT_, false }, { "time", COL_NS, false }, { "on_old_code", COL_COUNT_, false },
+    { "modules", COL_COUNT_, false }, { "time", COL_NS, false },
+    { "on_old_code", COL_COUNT_, false },
     { "undo", COL_TEXT, false },
 };
 
@@ -443,7 +446,7 @@ static void record(struct request *rq, struct deployment *d, const char *old_sta
 
     if (rc < 0) {
         reply_error(rq, EXIT_IO, "RN0601", NULL, error_text(rc),
-                    "the modules run, but the deployment could not be recorded: a restart loses it");
+                    "the modules run, but the deployment was not recorded: a restart loses it");
         return;
     }
     LOG(NOTICE, "deploy.done", LOG_FIELDS("user", d->user), "d%" PRIu32 " is live: %" PRIu32
@@ -487,7 +490,7 @@ out:
     plan_fini(&p);
 }
 
-/* --- rollback ------------------------------------------------------------------------------------------------ */
+/* --- rollback ----------------------------------------------------------------------- */
 
 static bool previous_id(void *arg, const struct deployment *d)
 {
@@ -500,7 +503,8 @@ static bool previous_id(void *arg, const struct deployment *d)
 }
 
 /* The deployment to go back to. id 0: nothing deployed, every module of ours goes. */
-static bool rollback_target(struct request *rq, const struct deployment *live, struct deployment *ret)
+static bool rollback_target(struct request *rq, const struct deployment *live,
+                            struct deployment *ret)
 {
     uint32_t ids[2] = { live->id, 0 };
     char *end;
@@ -511,7 +515,8 @@ static bool rollback_target(struct request *rq, const struct deployment *live, s
 
         ids[1] = (uint32_t)strtoul(text + (text[0] == 'd'), &end, 10);
         if (*end != 0 || end == text + (text[0] == 'd')) {
-            reply_error(rq, EXIT_USAGE, "RN0205", NULL, NULL, "`%s` is no id of a deployment", text);
+            reply_error(rq, EXIT_USAGE, "RN0205", NULL, NULL, "`%s` is no id of a deployment",
+                        text);
             return false;
         }
     } else if (deploy_history(previous_id, ids) < 0) {
@@ -553,7 +558,8 @@ static bool prepare_target(struct request *rq, const struct deployment *live,
             rc = code_prepare(b.data, b.len, atom_from_cstr(m->name), &pr[*n], &why);
         buf_fini(&b);
         if (rc < 0) {
-            reply_error(rq, EXIT_IO, rc == -ERR_FORMAT && why.text[0] == 0 ? "RN0603" : "RN0205", NULL,
+            reply_error(rq, EXIT_IO,
+                        rc == -ERR_FORMAT && why.text[0] == 0 ? "RN0603" : "RN0205", NULL,
                         why.text[0] != 0 ? why.text : error_text(rc),
                         "%s cannot be loaded; nothing was changed", m->name);
             return false;
@@ -620,7 +626,7 @@ out:
     deployment_fini(&target);
 }
 
-/* --- history and purge ----------------------------------------------------------------------------------------- */
+/* --- history and purge -------------------------------------------------------------- */
 
 struct history_reply { struct request *rq; size_t shown, total; };
 
@@ -645,7 +651,8 @@ void ctl_history(struct request *rq)
 {
     static const struct column cols[] = {
         { "id", COL_TEXT, false }, { "when", COL_TIME, false }, { "by", COL_TEXT, false },
-        { "changed", COL_COUNT_, false }, { "state", COL_TEXT, false }, { "message", COL_TEXT, false },
+        { "changed", COL_COUNT_, false }, { "state", COL_TEXT, false },
+        { "message", COL_TEXT, false },
         { "modules", COL_COUNT_, true },
     };
     struct history_reply h = { rq, 0, 0 };
@@ -689,7 +696,9 @@ static bool purge_named(struct request *rq, struct purge_list *l)
 
 void ctl_purge(struct request *rq)
 {
-    static const struct column cols[] = { { "module", COL_TEXT, false }, { "result", COL_TEXT, false } };
+    static const struct column cols[] = {
+        { "module", COL_TEXT, false }, { "result", COL_TEXT, false },
+    };
     bool kill = request_flag(rq, "kill"), busy = false;
     struct purge_list l = { 0 };
 

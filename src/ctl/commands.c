@@ -76,7 +76,7 @@ const struct explanation *explanation_find(const char *code)
     return NULL;
 }
 
-/* --- help ---------------------------------------------------------------------------------- */
+/* --- help --------------------------------------------------------------------------- */
 
 static void help_flags(struct buf *out, const char *command)
 {
@@ -100,7 +100,7 @@ void help_overview(struct buf *out)
         buf_printf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
     buf_str(out, "\noptions of every command:\n");
     help_flags(out, "");
-    buf_str(out, "\nMore on one command: rnodectl help COMMAND. On an error: rnodectl explain CODE.\n");
+    buf_str(out, "\nMore on a command: rnodectl help COMMAND; on an error: rnodectl explain CODE.\n");
 }
 
 void help_command(struct buf *out, const struct command *c)
@@ -114,7 +114,7 @@ void help_command(struct buf *out, const struct command *c)
     help_flags(out, "");
 }
 
-/* --- completion ---------------------------------------------------------------------------- */
+/* --- completion --------------------------------------------------------------------- */
 
 static void add_names(struct buf *out)
 {

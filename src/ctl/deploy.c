@@ -37,7 +37,7 @@ static struct {
     struct deployment live;         /* [lk] */
 } deploys = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* --- values ------------------------------------------------------------------------------------- */
+/* --- values ------------------------------------------------------------------------- */
 
 void deployment_fini(struct deployment *d)
 {
@@ -137,7 +137,7 @@ static void id_key(uint32_t id, uint8_t key[4])
         key[i] = (uint8_t)(id >> (24 - 8 * i));
 }
 
-/* --- files ------------------------------------------------------------------------------------------ */
+/* --- files -------------------------------------------------------------------------- */
 
 static char *file_path(const char *digest)
 {
@@ -199,7 +199,7 @@ int deploy_read_file(const char *digest, struct buf *out)
     return strcmp(found, digest) == 0 ? 0 : -ERR_FORMAT;
 }
 
-/* --- the store -------------------------------------------------------------------------------------- */
+/* --- the store ---------------------------------------------------------------------- */
 
 int deploy_get(uint32_t id, struct deployment *ret)
 {
@@ -280,7 +280,7 @@ int deploy_history(bool (*visit)(void *arg, const struct deployment *d), void *a
     return rc < 0 ? rc : h.rc;
 }
 
-/* --- forgetting --------------------------------------------------------------------------------------- */
+/* --- forgetting --------------------------------------------------------------------- */
 
 struct used { uint32_t ids[1024]; size_t n, keep; char **digests; size_t ndigests; };
 
@@ -350,7 +350,7 @@ static void forget_old(size_t keep)
     mem_free(u.digests);
 }
 
-/* --- recording ---------------------------------------------------------------------------------------- */
+/* --- recording ---------------------------------------------------------------------- */
 
 static bool first_id(void *arg, const struct deployment *d)
 {
@@ -444,7 +444,7 @@ void deploy_of_module(const char *module, struct buf *out)
     pthread_mutex_unlock(&deploys.lock);
 }
 
-/* --- after a restart ------------------------------------------------------------------------------------ */
+/* --- after a restart ---------------------------------------------------------------- */
 
 static int restore_module(const struct deploy_module *m, struct prepared **ret)
 {
@@ -478,7 +478,8 @@ void deploy_restore(void)
     if (n > 0 && code_commit(pr, n, &busy) < 0) {
         for (size_t i = 0; i < n; i++)
             prepared_free(pr[i]);
-        LOG(ERROR, "deploy.restore", NULL, "%s has old code; nothing was loaded", atom_text(busy, NULL));
+        LOG(ERROR, "deploy.restore", NULL, "%s has old code; nothing was loaded",
+            atom_text(busy, NULL));
     } else if (d.id != 0) {
         LOG(INFO, "deploy.restore", NULL, "d%" PRIu32 " is live again: %zu of %zu modules", d.id, n,
             d.nmodules);

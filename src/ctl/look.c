@@ -44,7 +44,7 @@ static bool sort_order(struct request *rq, enum view_order *order)
     return false;
 }
 
-/* --- status --------------------------------------------------------------------------------------- */
+/* --- status ------------------------------------------------------------------------- */
 
 static uint64_t resident_bytes(void)
 {
@@ -125,7 +125,7 @@ void ctl_status(struct request *rq)
     inspect_modules(count_module, modules);
     deploy_describe_live(&deployment);
     if (modules[1] > 0 && deploy_live_age_ms() > rq->limits.purge_wait_ms)
-        buf_printf(&warnings, "! code      modules with old code: %zu → rnodectl ps --old-code, rnodectl purge\n",
+        buf_printf(&warnings, "! code      modules with old code: %zu → rnodectl purge\n",
                    modules[1]);
     reply_head(rq, "rnode.status/1", COLS(status_columns), true);
     reply_row(rq, (struct cell[]){
@@ -145,7 +145,7 @@ void ctl_status(struct request *rq)
     buf_fini(&warnings);
 }
 
-/* --- ps and top -------------------------------------------------------------------------------------- */
+/* --- ps and top --------------------------------------------------------------------- */
 
 static const struct column ps_columns[] = {
     { "pid", COL_TEXT, false }, { "name", COL_TEXT, false }, { "state", COL_TEXT, false },
@@ -249,7 +249,7 @@ void ctl_top(struct request *rq)
     view_list_fini(&after);
 }
 
-/* --- inspect -------------------------------------------------------------------------------------------- */
+/* --- inspect ------------------------------------------------------------------------ */
 
 #define INSPECT_TEXT_MAX 4000
 
@@ -276,7 +276,8 @@ static void reply_info(struct request *rq, term info)
     for (term l = info; is_cons(l); l = cdr(l)) {
         if (!is_tuple_n(car(l), 2) || !is_atom(tuple_elem(car(l), 0)))
             continue;
-        term_print(&texts[n], tuple_elem(car(l), 1), PRINT_STRINGS | PRINT_UNICODE, INSPECT_TEXT_MAX);
+        term_print(&texts[n], tuple_elem(car(l), 1), PRINT_STRINGS | PRINT_UNICODE,
+                   INSPECT_TEXT_MAX);
         cols[n].name = atom_text(tuple_elem(car(l), 0), NULL);
         cells[n] = CELL_TEXT(buf_cstr(&texts[n]));
         n++;
@@ -347,8 +348,9 @@ static void hex(struct buf *out, const uint8_t *p, size_t n)
 static void inspect_module(struct request *rq, term name)
 {
     static const struct column cols[] = {
-        { "module", COL_TEXT, false }, { "code", COL_BYTES, false }, { "literals", COL_BYTES, false },
-        { "functions", COL_COUNT_, false }, { "md5", COL_TEXT, false }, { "old_code", COL_FLAG, false },
+        { "module", COL_TEXT, false }, { "code", COL_BYTES, false },
+        { "literals", COL_BYTES, false }, { "functions", COL_COUNT_, false },
+        { "md5", COL_TEXT, false }, { "old_code", COL_FLAG, false },
         { "exports", COL_TEXT, false },
     };
     struct module_search s = { .name = name };
@@ -389,7 +391,7 @@ void ctl_inspect(struct request *rq)
                     "`%s` is neither a process, a registered name nor a module", what);
 }
 
-/* --- tree ------------------------------------------------------------------------------------------------ */
+/* --- tree --------------------------------------------------------------------------- */
 
 struct tree {
     struct request *rq;
@@ -479,7 +481,7 @@ void ctl_tree(struct request *rq)
     view_list_fini(&l);
 }
 
-/* --- names, modules, tables, memory ------------------------------------------------------------------------ */
+/* --- names, modules, tables, memory ------------------------------------------------- */
 
 void ctl_names(struct request *rq)
 {
@@ -599,7 +601,8 @@ static int by_name(const void *a, const void *b)
 void ctl_modules(struct request *rq)
 {
     static const struct column cols[] = {
-        { "module", COL_TEXT, false }, { "deployment", COL_TEXT, false }, { "code", COL_BYTES, false },
+        { "module", COL_TEXT, false }, { "deployment", COL_TEXT, false },
+        { "code", COL_BYTES, false },
         { "literals", COL_BYTES, false }, { "functions", COL_COUNT_, false },
         { "old_code", COL_FLAG, false }, { "md5", COL_TEXT, true },
     };
@@ -657,7 +660,8 @@ void ctl_memory(struct request *rq)
 {
     static const struct column cols[] = {
         { "resident", COL_BYTES, false }, { "vm", COL_BYTES, false }, { "heaps", COL_BYTES, false },
-        { "code", COL_BYTES, false }, { "literals", COL_BYTES, false }, { "malloc", COL_BYTES, false },
+        { "code", COL_BYTES, false }, { "literals", COL_BYTES, false },
+        { "malloc", COL_BYTES, false },
         { "processes", COL_COUNT_, false }, { "messages", COL_COUNT_, false },
         { "atoms", COL_COUNT_, false },
     };

@@ -62,7 +62,7 @@ static bool is_text(const column_t *c)
     return c->kind == RNODE__CONTROL__COLUMN__KIND__TEXT;
 }
 
-/* --- cells ---------------------------------------------------------------------------------------- */
+/* --- cells -------------------------------------------------------------------------- */
 
 static void add_iso_time(struct buf *out, int64_t ns)
 {
@@ -180,7 +180,7 @@ static void put(struct render *r, struct buf *b)
     buf_fini(b);
 }
 
-/* --- as rows come ---------------------------------------------------------------------------------- */
+/* --- as rows come ------------------------------------------------------------------- */
 
 static void tsv_head(struct render *r)
 {
@@ -317,7 +317,7 @@ void render_frame(struct render *r, frame_t *f)
     frame_free(f);
 }
 
-/* --- tables ---------------------------------------------------------------------------------------- */
+/* --- tables ------------------------------------------------------------------------- */
 
 #define COLUMN_WIDTH_MAX 60
 
@@ -392,7 +392,7 @@ static void end_table(struct render *r)
     put(r, &out);
 }
 
-/* --- records --------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------ */
 
 static const cell_t *cell_named(const head_t *h, const row_t *row, const char *name,
                                 const column_t **ret_column)
@@ -433,7 +433,8 @@ static const char status_pattern[] =
     "● {node} up {uptime} · rnode {version} · you: {role} ({user})\n"
     "  vm        {schedulers} schedulers {busy}% busy · {processes} of {processes_max} processes"
     " · run queue {run_queue}\n"
-    "  memory    {memory} resident · heaps and tables {slabs} · atoms {atoms} of {atoms_max} · modules {modules}\n"
+    "  memory    {memory} resident · heaps and tables {slabs} · atoms {atoms} of {atoms_max}"
+    " · modules {modules}\n"
     "  code      {deployment}\n"
     "  control   {socket}\n";
 
@@ -454,7 +455,8 @@ static void end_record(struct render *r, const row_t *row)
         return;
     }
     if (strcmp(h->schema, "rnode.deploy/1") == 0) {
-        add_pattern(&out, h, row, "done      {id} on {node} in {time} · modules changed: {changed} of {modules}"
+        add_pattern(&out, h, row, "done      {id} on {node} in {time}"
+                                  " · modules changed: {changed} of {modules}"
                                   " · processes on old code: {on_old_code}\n"
                                   "undo      {undo}\n");
         put(r, &out);
@@ -495,7 +497,7 @@ static void end_record(struct render *r, const row_t *row)
     put(r, &out);
 }
 
-/* --- the end --------------------------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------------------ */
 
 static void end_json(struct render *r, const done_t *done)
 {
@@ -586,7 +588,8 @@ void render_error(struct render *r, const done_t *d)
         json_error(r, d);
         return;
     }
-    buf_printf(&b, "%serror[%s]%s: ", r->color ? "\033[31m" : "", d->code, r->color ? "\033[0m" : "");
+    buf_printf(&b, "%serror[%s]%s: ", r->color ? "\033[31m" : "", d->code,
+               r->color ? "\033[0m" : "");
     add_escaped(&b, d->message, true);
     buf_u8(&b, '\n');
     for (size_t i = 0; i < d->n_detail; i++) {

@@ -71,7 +71,7 @@ bool request_flag(const struct request *rq, const char *name);
 const char *request_option(const struct request *rq, const char *name);
 #define request_arg(rq, i) ((const char *)(rq)->msg->args[i])
 
-/* --- answers ------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------ */
 
 enum column_kind { COL_TEXT, COL_COUNT_, COL_BYTES, COL_RATE, COL_NS, COL_TIME, COL_FLAG };
 struct column { const char *name; enum column_kind kind; bool wide; };

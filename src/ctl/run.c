@@ -80,7 +80,7 @@ static struct {
 
 static term atom_rnode_control, atom_run;
 
-/* --- text --------------------------------------------------------------------------------------- */
+/* --- text --------------------------------------------------------------------------- */
 
 void exception_print(struct buf *out, term class, term reason, size_t max_bytes)
 {
@@ -134,7 +134,8 @@ void stack_print(struct buf *out, term stack, const char *indent)
     for (; is_cons(stack); stack = cdr(stack)) {
         term entry = car(stack);
 
-        if (!is_tuple_n(entry, 4) || !is_atom(tuple_elem(entry, 0)) || !is_atom(tuple_elem(entry, 1)))
+        if (!is_tuple_n(entry, 4) || !is_atom(tuple_elem(entry, 0)) ||
+            !is_atom(tuple_elem(entry, 1)))
             continue;
         if (tuple_elem(entry, 0) == atom_rnode_control)
             continue; /* the try around the call is of no interest */
@@ -145,7 +146,7 @@ void stack_print(struct buf *out, term stack, const char *indent)
     }
 }
 
-/* --- the table ------------------------------------------------------------------------------------ */
+/* --- the table ---------------------------------------------------------------------- */
 
 /* Take the run with this id or, when id is 0, of this pid. NULL: it was reported already. */
 static struct run *run_take(uint64_t id, term pid)
@@ -237,7 +238,7 @@ void run_process_exited(term pid, term reason)
     run_report(r, RUN_EXITED, &text, &trace, 0);
 }
 
-/* --- output -------------------------------------------------------------------------------------------
+/* --- output ----------------------------------------------------------------------------
  * Each run that wants its output has a leader of its own. When the run is over the leader stays:
  * processes that the run started may go on and print, which then goes to the node's console. Now
  * and then the leaders that no process has any more are ended.
@@ -297,13 +298,13 @@ static void end_idle_leaders(void)
             continue;
         }
         pthread_mutex_lock(&runs.lock);
-        if (runs.nidle < IDLE_LEADERS_MAX / 2) /* those beyond are forgotten, which costs memory only */
+        if (runs.nidle < IDLE_LEADERS_MAX / 2) /* others are forgotten: memory only */
             runs.idle[runs.nidle++] = leaders[i];
         pthread_mutex_unlock(&runs.lock);
     }
 }
 
-/* --- starting ---------------------------------------------------------------------------------------- */
+/* --- starting ----------------------------------------------------------------------- */
 
 void run_register(void)
 {
@@ -325,8 +326,8 @@ void run_init(term user)
     runs.user = user;
     atom_rnode_control = atom_from_cstr("rnode_control");
     atom_run = atom_from_cstr("run");
-    rc = code_prepare_text(control_module, sizeof control_module - 1, "run.c", atom_rnode_control, &pr,
-                           &le);
+    rc = code_prepare_text(control_module, sizeof control_module - 1, "run.c",
+                           atom_rnode_control, &pr, &le);
     ASSERT(rc == 0);
     rc = code_commit(&pr, 1, &busy);
     ASSERT(rc == 0);
@@ -391,7 +392,7 @@ void run_kill(uint64_t id)
         inspect_kill(pid);
 }
 
-/* --- waiting ------------------------------------------------------------------------------------------ */
+/* --- waiting ------------------------------------------------------------------------ */
 
 struct waiter {
     pthread_mutex_t lock;

@@ -44,8 +44,8 @@ bool run_output(term leader, const char *data, size_t len);
  * is not called. *ret_id names the run for run_kill. */
 term run_start(term module, term function, term args, const struct run_limits *limits,
                run_done_fn *done, run_output_fn *output, void *arg, uint64_t *ret_id);
-/* Start a call and wait for its end, timeout_ms at most; then it is killed and -ERR_TIMEOUT. The value
- * or the exception is appended to text. 0: it returned; -ERR_FORMAT: it raised or exited. Not a
+/* Start a call and wait for its end, timeout_ms at most; then it is killed and -ERR_TIMEOUT. The
+ * value or the exception is appended to text. 0: it returned; -ERR_FORMAT: it raised or exited. Not a
  * scheduler. */
 MUST_CHECK int run_and_wait(term module, term function, term args, int64_t timeout_ms,
                             struct buf *text);

@@ -91,7 +91,7 @@ struct server {
 
 static struct server *the_server;   /* [set] between server_start and server_free */
 
-/* --- requests ------------------------------------------------------------------------------ */
+/* --- requests ----------------------------------------------------------------------- */
 
 struct request *request_ref(struct request *rq)
 {
@@ -146,7 +146,7 @@ bool request_flag(const struct request *rq, const char *name)
     return request_option(rq, name) != NULL;
 }
 
-/* --- from any thread to the control thread -------------------------------------------------- */
+/* --- from any thread to the control thread ------------------------------------------ */
 
 static void post(struct request *rq, frame_t *f, bool costs, bool droppable, bool done)
 {
@@ -341,7 +341,8 @@ static size_t split_lines(char *text, char **lines, size_t max)
     size_t n = 0;
     char *save = NULL;
 
-    for (char *s = strtok_r(text, "\n", &save); s != NULL && n < max; s = strtok_r(NULL, "\n", &save))
+    for (char *s = strtok_r(text, "\n", &save); s != NULL && n < max;
+         s = strtok_r(NULL, "\n", &save))
         lines[n++] = s;
     return n;
 }
@@ -376,7 +377,7 @@ void reply_error(struct request *rq, int exit, const char *code, const char *hin
     mem_free(text);
 }
 
-/* --- connections: out ------------------------------------------------------------------------ */
+/* --- connections: out --------------------------------------------------------------- */
 
 static void conn_free(struct conn *c);
 
@@ -501,7 +502,7 @@ static void on_woken(evutil_socket_t fd, short what, void *arg)
     server_check_drained(s);
 }
 
-/* --- the worker ------------------------------------------------------------------------------ */
+/* --- the worker --------------------------------------------------------------------- */
 
 static void *worker_main(void *arg)
 {
@@ -539,7 +540,7 @@ static void worker_push(struct server *s, struct request *rq)
     pthread_mutex_unlock(&s->work_lock);
 }
 
-/* --- connections: in ------------------------------------------------------------------------- */
+/* --- connections: in ---------------------------------------------------------------- */
 
 static struct request *conn_find(struct conn *c, uint32_t id)
 {
@@ -756,7 +757,7 @@ static void conn_free(struct conn *c)
     server_check_drained(s);
 }
 
-/* --- who is it --------------------------------------------------------------------------------- */
+/* --- who is it ---------------------------------------------------------------------- */
 
 static bool group_matches(const char *name, const gid_t *gids, size_t n)
 {
@@ -895,7 +896,7 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
     conn_write(c);
 }
 
-/* --- start and stop ---------------------------------------------------------------------------- */
+/* --- start and stop ----------------------------------------------------------------- */
 
 /* Bind, replacing the socket file of a node that is no more. */
 static int listen_at(const char *path, bool only_me)

@@ -51,7 +51,7 @@ static const struct column trace_columns[] = {
     { "time", COL_TEXT, false }, { "pid", COL_TEXT, false }, { "event", COL_TEXT, false },
 };
 
-/* --- the end ------------------------------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------------------ */
 
 static void session_end(struct session *s, int exit)
 {
@@ -97,7 +97,7 @@ static void on_session_cancel(struct request *rq)
     session_end(rq->data, EXIT_INTERRUPTED);
 }
 
-/* --- events: schedulers, under the lock ------------------------------------------------------------- */
+/* --- events: schedulers, under the lock --------------------------------------------- */
 
 /* May this session take one more event? */
 static bool session_admits(struct session *s)
@@ -209,7 +209,7 @@ static void on_receive(struct process *p, term msg)
     on_message(p->pid, false, "receive", TERM_NONE, msg);
 }
 
-/* --- the beginning ------------------------------------------------------------------------------------ */
+/* --- the beginning ------------------------------------------------------------------ */
 
 /* M, M:F or M:F/A into parts. False: none of these. */
 static bool split_pattern(const char *text, char *module, char *function, int *ret_arity)

@@ -73,7 +73,7 @@ void crash_hook(struct process *p, term reason)
     buf_fini(&initial);
 }
 
-/* --- dumps ------------------------------------------------------------------------------------------- */
+/* --- dumps -------------------------------------------------------------------------- */
 
 static int is_dump(const struct dirent *e)
 {

@@ -50,7 +50,7 @@ static struct {
 
 struct node_api node_api;
 
-/* --- configuration -------------------------------------------------------------------------------- */
+/* --- configuration ------------------------------------------------------------------ */
 
 static enum log_format log_format_of(const char *text)
 {
@@ -132,7 +132,8 @@ static int node_reload(struct buf *out)
         frozen = node.start->dev_name != NULL ? OPT_COUNT
                                               : options_first_frozen_change(now, &fresh);
         if (frozen != OPT_COUNT) {
-            buf_printf(out, "error[RN0405]: %s.%s needs a restart: it is \"%s\" and would be \"%s\"\n",
+            buf_printf(out,
+                       "error[RN0405]: %s.%s needs a restart: it is \"%s\" and would be \"%s\"\n",
                        option_rows[frozen].section, option_rows[frozen].key,
                        now->value[frozen].text, fresh.value[frozen].text);
             rc = -ERR_BUSY;
@@ -162,7 +163,7 @@ static int node_reload(struct buf *out)
     return 0;
 }
 
-/* --- stopping ---------------------------------------------------------------------------------------- */
+/* --- stopping ----------------------------------------------------------------------- */
 
 static void stop_loop(void)
 {
@@ -222,7 +223,7 @@ static void on_crash_signal(evutil_socket_t sig, short what, void *arg)
     abort();
 }
 
-/* --- hooks of the engine -------------------------------------------------------------------------- */
+/* --- hooks of the engine ------------------------------------------------------------ */
 
 static void on_halt(int status, bool dump, bool flush)
 {
@@ -251,7 +252,7 @@ static void on_report(term level, const char *bytes, size_t len)
         LOG(NOTICE, "app.report", NULL, "%.*s", (int)len, bytes);
 }
 
-/* --- starting ----------------------------------------------------------------------------------------- */
+/* --- starting ----------------------------------------------------------------------- */
 
 static int make_folder(const char *path)
 {
@@ -342,8 +343,8 @@ static int start_parts(const struct options *o)
     rc = deploy_open(node.folder, (size_t)option_number(o, OPT_store_map_size),
                      strcmp(option_text(o, OPT_store_sync), "commit") == 0 && !node_api.dev);
     if (rc < 0)
-        return start_failed(EXIT_IO, rc == -ERR_VERSION ? "RN0602" : "RN0601", "cannot open the store in",
-                            node.folder);
+        return start_failed(EXIT_IO, rc == -ERR_VERSION ? "RN0602" : "RN0601",
+                            "cannot open the store in", node.folder);
     node.base = event_base_new();
     rc = server_start(node.base, node.socket, node_api.dev, &node.server);
     if (rc < 0) {
@@ -370,14 +371,13 @@ static void say_ready(void)
     LOG(INFO, "node.ready", LOG_FIELDS("socket", node.socket, "took", took),
         "%s is ready: rnode %s, %s schedulers", node.name, PACKAGE_VERSION, threads);
     if (node_api.dev) {
+        bool plain = strcmp(node.name, "dev") == 0; /* the one rnodectl takes by itself */
+        char *ctl = mem_printf("rnodectl%s%s", plain ? "" : " -c ", plain ? "" : node.name);
+
         printf("%s is running · data in %s\n"
-               "try: rnodectl%s%s status · rnodectl%s%s deploy FILE.beam · stop: rnodectl%s%s stop\n",
-               node.name, node.folder, strcmp(node.name, "dev") != 0 ? " -c " : "",
-               strcmp(node.name, "dev") != 0 ? node.name : "",
-               strcmp(node.name, "dev") != 0 ? " -c " : "",
-               strcmp(node.name, "dev") != 0 ? node.name : "",
-               strcmp(node.name, "dev") != 0 ? " -c " : "",
-               strcmp(node.name, "dev") != 0 ? node.name : "");
+               "try: %s status · %s deploy FILE.beam · stop: %s stop\n",
+               node.name, node.folder, ctl, ctl, ctl);
+        mem_free(ctl);
         fflush(stdout);
     }
     notify_state("READY=1");

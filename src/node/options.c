@@ -32,7 +32,7 @@ const struct option_row option_rows[OPT_COUNT] = {
 
 #define CONFIG_BYTES_MAX (1u << 20)
 
-/* --- values -------------------------------------------------------------------------------- */
+/* --- values ------------------------------------------------------------------------- */
 
 static void value_fini(struct option_value *v)
 {
@@ -145,7 +145,7 @@ static int option_find(const char *section, const char *key)
     return -1;
 }
 
-/* --- one file ------------------------------------------------------------------------------ */
+/* --- one file ----------------------------------------------------------------------- */
 
 /* What the callbacks of libConfuse need; it has no place for an argument, so one at a time. */
 struct parse {
@@ -322,7 +322,8 @@ static const char *short_name_of(const char *file)
 
     if (base == NULL)
         return file;
-    if ((size_t)(base - file) > sizeof dir && memcmp(base - (sizeof dir - 1), dir, sizeof dir - 1) == 0)
+    if ((size_t)(base - file) > sizeof dir &&
+        memcmp(base - (sizeof dir - 1), dir, sizeof dir - 1) == 0)
         return base - (sizeof dir - 1);
     return base + 1;
 }
@@ -391,7 +392,7 @@ int options_parse(struct options *o, const char *file, const char *text, struct 
     return ps.failed ? -ERR_FORMAT : 0;
 }
 
-/* --- files --------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------- */
 
 static int read_text(const char *path, char **ret)
 {
@@ -512,7 +513,7 @@ int options_set(struct options *o, const char *assignment, struct buf *errors)
     return 0;
 }
 
-/* --- showing ------------------------------------------------------------------------------- */
+/* --- showing ------------------------------------------------------------------------ */
 
 static void print_quoted(struct buf *out, const char *s)
 {

@@ -35,7 +35,13 @@ MUST_CHECK int store_visit(struct store *st, const char *db, bool backwards, sto
                            void *arg);
 
 /* Several writes that happen together or not at all. */
-struct store_write { const char *db; const void *key; size_t key_len; const void *value; size_t len; };
+struct store_write {
+    const char *db;
+    const void *key;
+    size_t key_len;
+    const void *value;
+    size_t len;
+};
 /* value NULL: delete. */
 MUST_CHECK int store_write_all(struct store *st, const struct store_write *w, size_t n);
 

@@ -13,7 +13,7 @@
 #include "vm/registry.h"
 #include "vm/sched.h"
 
-/* --- processes -------------------------------------------------------------------------------- */
+/* --- processes ---------------------------------------------------------------------- */
 
 static const char *state_name(uint32_t state)
 {
@@ -152,7 +152,7 @@ bool inspect_kill(term pid)
     return p != NULL;
 }
 
-/* --- modules ------------------------------------------------------------------------------------ */
+/* --- modules ------------------------------------------------------------------------ */
 
 struct module_visit { void (*visit)(void *arg, const struct module_view *v); void *arg; };
 

@@ -45,8 +45,8 @@ static bool text_ok(const char *text)
 
 static bool request_ok(const request_t *r)
 {
-    bool ok = text_ok(r->command) && r->n_args <= FRAME_ARGS_MAX && r->n_options <= FRAME_ARGS_MAX &&
-              r->files <= FRAME_ARGS_MAX;
+    bool ok = text_ok(r->command) && r->n_args <= FRAME_ARGS_MAX &&
+              r->n_options <= FRAME_ARGS_MAX && r->files <= FRAME_ARGS_MAX;
 
     for (size_t i = 0; ok && i < r->n_args; i++)
         ok = text_ok(r->args[i]);
