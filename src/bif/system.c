@@ -453,6 +453,33 @@ term bif_ports(struct process *p, const term *a)
     return TERM_NIL;
 }
 
+/* The answers come as messages {Ref, Answer}. */
+term bif_erts_is_process_alive(struct process *p, const term *a)
+{
+    term ref = a[1], answer;
+
+    if (!is_local_pid(a[0]) || !is_ref(a[1]))
+        return bif_badarg(p);
+    answer = a[0] == p->pid || process_lookup(a[0]) != NULL ? ATOM_true : ATOM_false;
+    process_send(p, p->pid, heap_tuple2(&p->heap, ref, answer));
+    return ATOM_ok;
+}
+
+term bif_erts_group_leader(struct process *p, const term *a)
+{
+    term ref = a[2], answer = bif_group_leader_2(p, a);
+
+    if (answer == TERM_NONE)
+        return answer;
+    process_send(p, p->pid, heap_tuple2(&p->heap, ref, answer));
+    return ATOM_ok;
+}
+
+term bif_is_system_process(struct process *p, const term *a)
+{
+    return is_local_pid(a[0]) ? ATOM_false : bif_badarg(p);
+}
+
 term bif_one(struct process *p, const term *a)
 {
     return small_make(1);
