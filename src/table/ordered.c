@@ -268,15 +268,15 @@ void ordered_insert(struct ordered *o, struct row *r)
     struct leaf *leaf = leaf_find(o, key, &path);
     uint32_t i = keys_below(leaf->keys, leaf->n, key);
 
-    o->words += row_words(r);
+    count_add(o->words, row_words(r));
     if (i < leaf->n && key_cmp(leaf->keys[i], key) == 0) {
-        o->words -= row_words(leaf->rows[i]);
+        count_add(o->words, -row_words(leaf->rows[i]));
         row_free(leaf->rows[i]);
         leaf->rows[i] = r;
         leaf->keys[i] = key;
         return;
     }
-    o->count++;
+    count_add(o->count, 1);
     if (leaf->n < LEAF_ROWS)
         leaf_put(leaf, i, key, r);
     else
@@ -350,8 +350,8 @@ struct row *ordered_remove(struct ordered *o, term key)
     leaf->n--;
     memmove(&leaf->keys[i], &leaf->keys[i + 1], (leaf->n - i) * sizeof(term));
     memmove(&leaf->rows[i], &leaf->rows[i + 1], (leaf->n - i) * sizeof leaf->rows[0]);
-    o->count--;
-    o->words -= row_words(r);
+    count_add(o->count, -1);
+    count_add(o->words, -row_words(r));
     if (leaf->n == 0 && o->height > 0)
         leaf_drop(o, &path, leaf);
     return r;

@@ -27,7 +27,7 @@ struct ordered {
     void    *root;          /* a leaf when height is 0 */
     struct leaf *first, *last;
     struct leaf *hint;      /* found last: walks by key stay in it for a while; NULL: none */
-    int64_t  count, words;
+    _Atomic int64_t count, words;   /* written under the lock, read without */
 };
 
 void ordered_init(struct ordered *o, unsigned keypos);

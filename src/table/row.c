@@ -42,6 +42,11 @@ term row_copy(const struct row *r, struct heap *h)
 {
     term *at = heap_alloc(h, r->words);
 
+    /* nothing but immediate words (and immortal funs) in the tuple */
+    if (LIKELY(r->words == 1 + header_size(r->data[0]))) {
+        memcpy(at, r->data, r->words * sizeof(term));
+        return box_term(at);
+    }
     if (LIKELY(r->offheap == NULL))
         return term_copy_whole(row_object(r), &at, &h->offheap);
     heap_trim(h, at, r->words, at);

@@ -38,6 +38,11 @@ term row_copy(const struct row *r, struct heap *h);
  */
 struct spin { _Atomic uint32_t held; };
 
+/* Numbers that are written under a lock and read without: whole, in no order. */
+#define count_get(number) atomic_load_explicit(&(number), memory_order_relaxed)
+#define count_add(number, n) \
+    atomic_store_explicit(&(number), count_get(number) + (n), memory_order_relaxed)
+
 void spin_wait(struct spin *s);
 
 ALWAYS_INLINE void spin_lock(struct spin *s)

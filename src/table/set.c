@@ -89,7 +89,7 @@ int64_t set_count(const struct set *s)
     int64_t n = 0;
 
     for (unsigned i = 0; i < SET_STRIPES; i++)
-        n += s->stripe[i].count;
+        n += count_get(s->stripe[i].count);
     return n;
 }
 
@@ -98,7 +98,7 @@ int64_t set_words(const struct set *s)
     int64_t n = (int64_t)(atomic_load(&s->buckets) + sizeof *s / sizeof(term));
 
     for (unsigned i = 0; i < SET_STRIPES; i++)
-        n += s->stripe[i].words;
+        n += count_get(s->stripe[i].words);
     return n;
 }
 
@@ -122,9 +122,9 @@ static void row_counted(struct set *s, const struct row *r, int64_t sign)
 {
     struct set_stripe *st = set_stripe(s, r->hash);
 
-    st->words += sign * (int64_t)(ROW_BYTES(r->words) / sizeof(term));
+    count_add(st->words, sign * (int64_t)(ROW_BYTES(r->words) / sizeof(term)));
     if (!r->ghost)
-        st->count += sign;
+        count_add(st->count, sign);
 }
 
 static void row_link(struct set *s, struct row **link, struct row *r, uint32_t hash)
@@ -141,7 +141,7 @@ void set_replace_locked(struct set *s, struct row **link, struct row *with)
 
     row_counted(s, old, -1);
     if (old->ghost)
-        set_stripe(s, old->hash)->ghosts--;
+        count_add(set_stripe(s, old->hash)->ghosts, -1u);
     with->hash = old->hash;
     with->next = old->next;
     *link = with;
@@ -181,8 +181,8 @@ void set_remove_locked(struct set *s, struct row **link)
     struct row *r = *link;
 
     if (atomic_load(&s->fixed) > 0) {
-        set_stripe(s, r->hash)->count--;
-        set_stripe(s, r->hash)->ghosts++;
+        count_add(set_stripe(s, r->hash)->count, -1);
+        count_add(set_stripe(s, r->hash)->ghosts, 1u);
         r->ghost = 1;
         return;
     }
@@ -233,7 +233,7 @@ void set_grow(struct set *s)
     for (unsigned i = 0; i < SPLITS_AT_ONCE; i++) {
         uint64_t buckets = atomic_load_explicit(&s->buckets, memory_order_relaxed);
         /* the next stripe to split speaks for all: hashes spread evenly */
-        int64_t rows = s->stripe[buckets & (SET_STRIPES - 1)].count * SET_STRIPES;
+        int64_t rows = count_get(s->stripe[buckets & (SET_STRIPES - 1)].count) * SET_STRIPES;
 
         if (rows <= (int64_t)buckets * ROWS_PER_BUCKET || atomic_load(&s->fixed) > 0)
             return;
@@ -249,7 +249,7 @@ void set_sweep(struct set *s)
     for (uint64_t i = 0; i < atomic_load(&s->buckets); i++) {
         struct set_stripe *st = set_stripe(s, (uint32_t)i);
 
-        if (st->ghosts == 0)
+        if (count_get(st->ghosts) == 0)
             continue;
         spin_lock(&st->lock);
         for (struct row **link = bucket_at(s, i); *link != NULL;) {
@@ -257,7 +257,7 @@ void set_sweep(struct set *s)
 
             if (r->ghost && atomic_load(&s->fixed) == 0) {
                 row_counted(s, r, -1);
-                st->ghosts--;
+                count_add(st->ghosts, -1u);
                 *link = r->next;
                 row_free(r);
             } else {
@@ -291,8 +291,8 @@ void set_clear(struct set *s)
         for (uint64_t i = 0; i < atomic_load(&s->buckets); i++)
             for (struct row *r = *bucket_at(s, i); r != NULL; r = r->next)
                 if (!r->ghost) {
-                    set_stripe(s, r->hash)->count--;
-                    set_stripe(s, r->hash)->ghosts++;
+                    count_add(set_stripe(s, r->hash)->count, -1);
+                    count_add(set_stripe(s, r->hash)->ghosts, 1u);
                     r->ghost = 1;
                 }
         return;

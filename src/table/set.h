@@ -17,9 +17,10 @@
 
 struct set_stripe {
     struct spin lock;
-    uint32_t ghosts;        /* rows kept only because the table is fixed */
-    int64_t  count;         /* rows that are not ghosts */
-    int64_t  words;         /* of all rows, headers included */
+    /* Written under the lock; others add them up without it, so stores are plain but whole. */
+    _Atomic uint32_t ghosts;    /* rows kept only because the table is fixed */
+    _Atomic int64_t  count;     /* rows that are not ghosts */
+    _Atomic int64_t  words;     /* of all rows, headers included */
 };
 
 struct set {

@@ -22,7 +22,7 @@ struct names { size_t mask; struct name_slot slot[]; };
 
 static pthread_mutex_t tables_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct table *tables;            /* all, newest first */
-static size_t tables_count;
+static _Atomic size_t tables_count;
 static struct names *_Atomic names;
 static size_t names_used;
 

@@ -40,7 +40,7 @@ struct table {
     struct spin meta;
     term     heir;                      /* local pid or the atom none */
     struct row *heir_data;              /* {Data} */
-    struct table_fix *fixes;
+    struct table_fix *_Atomic fixes;    /* [lk meta], but anybody may ask whether there are any */
     int64_t  fixed_mono_ns, fixed_system_ns;
     /* --- [lk tables] --- */
     struct table *next, *prev;
