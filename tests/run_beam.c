@@ -181,11 +181,9 @@ int main(int argc, char **argv)
         args = heap_cons(&bag, small_make(atoll(argv[i])), args);
     f = atom_from_cstr(argv[at + 2]);
     started_ns = clock_monotonic_ns();
-    first_pid = TERM_NIL;
-    {
-        term pid = process_spawn_mfa(NULL, atom_from_cstr(argv[at + 1]), f, args, &so, NULL);
-        first_pid = pid;
-    }
+    world_stop();
+    first_pid = process_spawn_mfa(NULL, atom_from_cstr(argv[at + 1]), f, args, &so, NULL);
+    world_resume();
     if (getenv("RUN_BEAM_DUMP") != NULL) {
         sleep((unsigned)atoi(getenv("RUN_BEAM_DUMP")));
         dump();

@@ -22,7 +22,7 @@
 #include "vm/code_priv.h"
 #include "vm/engine_priv.h"
 #include "vm/exception.h"
-#include "vm/mailbox.h"
+#include "vm/mailbox_priv.h"
 #include "vm/ops/op.h"
 #include "vm/trace.h"
 
@@ -300,6 +300,8 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
 #define GUARD_BADARG2(e, a, b) do { \
         ex = EXPORT(e); args[0] = (a); args[1] = (b); goto badarg2; \
     } while (0)
+/* No message is being looked at: only code made by hand comes here so. */
+#define NO_MESSAGE() (p->mq == NULL || p->mq->save == p->mq->end)
 #define FINITE(d) __builtin_isfinite(d)
 
 ALWAYS_INLINE double double_of(uint64_t bits)

@@ -147,32 +147,38 @@ term exception_catch_value(struct process *p, term class, term reason, term trac
     return heap_tuple2(&p->heap, ATOM_EXIT, reason);
 }
 
+/* The slot of the innermost catch, or NULL. */
+static term *innermost_catch(const struct process *p)
+{
+    if (p->catches == 0)
+        return NULL;
+    for (term *slot = p->heap.E + 1; slot < p->heap.hi; slot++)
+        if (is_catch(*slot))
+            return slot;
+    return NULL;
+}
+
 const void *exception_deliver(struct process *p)
 {
     struct sched *sc = p->sched;
     struct exception exc = p->exc;
+    term *slot = innermost_catch(p);
+    const char *handler;
 
     p->exc = (struct exception){ TERM_NIL, TERM_NIL, TERM_NONE, TERM_NONE, TERM_NONE };
-    if (p->catches == 0) {
+    if (slot == NULL) {
         p->exit_reason = exception_exit_reason(p, exc.class, exc.reason, exc.trace);
         p->exc.class = exc.class;       /* the exit protocol tells a crash by it */
         return NULL;
     }
-    for (term *slot = p->heap.E + 1; slot < p->heap.hi; slot++) {
-        if (is_catch(*slot)) {
-            const char *handler = catch_addr(*slot);
-            /* try_case and catch_end have their y register's displacement first */
-            uint16_t disp = *(const uint16_t *)(handler + 4);
-
-            p->heap.E = slot - disp / sizeof(term);
-            sc->x[0] = TERM_NONE;
-            sc->x[1] = exc.reason;
-            sc->x[2] = exc.trace;
-            sc->x[3] = exc.class;
-            return handler;
-        }
-    }
-    UNREACHABLE();
+    handler = catch_addr(*slot);
+    /* try_case and catch_end have their y register's displacement first */
+    p->heap.E = slot - *(const uint16_t *)(handler + 4) / sizeof(term);
+    sc->x[0] = TERM_NONE;
+    sc->x[1] = exc.reason;
+    sc->x[2] = exc.trace;
+    sc->x[3] = exc.class;
+    return handler;
 }
 
 /* --- traces as terms ---------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
  * the way stay: they are immortal and harmless.
  */
 #include "vm/load_priv.h"
+#include "vm/load_verify.h"
 
 #include "base/alloc.h"
 #include "base/errors.h"
@@ -261,6 +262,8 @@ static bool load_all(struct loader *ld, term expect)
     ld->label_off = mem_array(f->label_count + 1, sizeof *ld->label_off);
     ld->label_frame = mem_array(f->label_count + 1, sizeof *ld->label_frame);
     ld->handler_y = mem_array(f->label_count + 1, sizeof *ld->handler_y);
+    ld->entry_arity = mem_array(f->label_count + 1, sizeof *ld->entry_arity);
+    verify_init(ld);
     for (uint32_t i = 0; i <= f->label_count; i++)
         ld->label_frame[i] = FRAME_UNKNOWN;
     if (!load_code(ld))
@@ -272,6 +275,7 @@ static bool load_all(struct loader *ld, term expect)
 
 static void loader_fini(struct loader *ld)
 {
+    verify_fini(ld);
     beam_close(&ld->file);
     mem_free(ld->atoms);
     mem_free(ld->imports);
@@ -280,6 +284,7 @@ static void loader_fini(struct loader *ld)
     mem_free(ld->label_off);
     mem_free(ld->label_frame);
     mem_free(ld->handler_y);
+    mem_free(ld->entry_arity);
     mem_free(ld->code);
     mem_free(ld->fixups);
     mem_free(ld->tables);

@@ -9,7 +9,7 @@
  * blocks that only raise between places with different frames: there the frame is FRAME_MIXED or
  * below, and no instruction that needs to know it is taken. Code that no way leads to is left out.
  */
-#include "vm/load_priv.h"
+#include "vm/load_verify.h"
 
 #include "base/alloc.h"
 #include "heap/bitsyntax.h"
@@ -32,8 +32,9 @@ bool load_fail(struct loader *ld, const char *fmt, ...)
     n = vsnprintf(ld->error->text, sizeof ld->error->text, fmt, ap);
     va_end(ap);
     if (n >= 0 && (size_t)n < sizeof ld->error->text)
-        snprintf(ld->error->text + n, sizeof ld->error->text - (size_t)n, " (at byte %zu of code)",
-                 ld->at);
+        snprintf(ld->error->text + n, sizeof ld->error->text - (size_t)n,
+                 " (in %s/%u, at byte %zu of code)",
+                 ld->function != 0 ? atom_text(ld->function, NULL) : "-", ld->arity, ld->at);
     return false;
 }
 
@@ -98,24 +99,41 @@ static term arg_constant(struct loader *ld, const struct beam_arg *a)
     }
 }
 
-static struct operand source(struct loader *ld, const struct beam_arg *a)
+/* A register, whatever is in it. */
+static struct operand place(struct loader *ld, const struct beam_arg *a)
 {
-    term t;
-
     if (a->kind == BEAM_X && a->u < X_REGISTERS)
         return xreg((unsigned)a->u);
     if (a->kind == BEAM_Y)
         return yreg(ld, a->u);
+    return bad(ld, "register");
+}
+
+static struct operand source(struct loader *ld, const struct beam_arg *a)
+{
+    term t;
+
+    if (a->kind == BEAM_X || a->kind == BEAM_Y) {
+        (void)verify_read(ld, a);
+        return place(ld, a);
+    }
     t = arg_constant(ld, a);
     return t == TERM_NONE ? bad(ld, "source operand") : constant(t);
 }
 
-/* A source that must be a register, or a constant that is no list of operands. */
+/* A register that the instruction sets to what `known` says. */
+static struct operand dest_known(struct loader *ld, const struct beam_arg *a, uint32_t known)
+{
+    struct operand o = place(ld, a);
+
+    if (ld->rc == 0)
+        verify_write(ld, a, known);
+    return o;
+}
+
 static struct operand dest(struct loader *ld, const struct beam_arg *a)
 {
-    if (a->kind == BEAM_X || a->kind == BEAM_Y)
-        return source(ld, a);
-    return bad(ld, "register");
+    return dest_known(ld, a, KNOWN_ANY);
 }
 
 static int64_t number_of(struct loader *ld, const struct beam_arg *a, int64_t max)
@@ -138,6 +156,29 @@ static struct operand fr(struct loader *ld, const struct beam_arg *a)
     return (struct operand){ 'l', (int64_t)(offsetof(struct sched, f) + a->u * sizeof(double)), NULL, 0, 0 };
 }
 
+/* What a constant is known to be. */
+static uint32_t known_of(term t)
+{
+    if (is_cons(t))
+        return KNOWN_CONS;
+    if (is_tuple(t))
+        return known_tuple(tuple_arity(t));
+    if (is_map(t))
+        return KNOWN_MAP;
+    return is_float(t) ? KNOWN_FLOAT : KNOWN_ANY;
+}
+
+static uint32_t known_arg(struct loader *ld, const struct beam_arg *a)
+{
+    const uint32_t *k = verify_register(ld, a);
+    term t;
+
+    if (k != NULL)
+        return *k;
+    t = arg_constant(ld, a);
+    return t == TERM_NONE ? KNOWN_ANY : known_of(t);
+}
+
 /* --- labels and frames ----------------------------------------------------------------------------- */
 
 /* y registers that can be used: in a mixed frame those that all of them have. */
@@ -146,8 +187,7 @@ static int32_t y_count(int32_t frame)
     return frame <= FRAME_MIXED ? FRAME_MIXED - frame : frame < 0 ? 0 : frame;
 }
 
-/* A jump to `to` with this frame. */
-static void reach(struct loader *ld, uint32_t to, int32_t frame)
+static void reach_frame(struct loader *ld, uint32_t to, int32_t frame)
 {
     int32_t *have = &ld->label_frame[to];
 
@@ -163,21 +203,30 @@ static void reach(struct loader *ld, uint32_t to, int32_t frame)
     }
 }
 
+/* A jump to `to` with the present frame and registers. */
+static void reach(struct loader *ld, uint32_t to)
+{
+    reach_frame(ld, to, ld->frame);
+    verify_reach(ld, to);
+}
+
 static struct operand label(struct loader *ld, const struct beam_arg *a, bool may_be_none)
 {
     if (a->kind != BEAM_F || (a->u == 0 && !may_be_none))
         return bad(ld, "label");
     if (a->u != 0)
-        reach(ld, (uint32_t)a->u, ld->frame);
+        reach(ld, (uint32_t)a->u);
     return (struct operand){ 'f', (int64_t)a->u, NULL, 0, 0 };
 }
 
-/* The entry of a function: entered without a frame. */
-static struct operand callee(struct loader *ld, const struct beam_arg *a)
+/* The entry of a function of n arguments, all of them set. */
+static struct operand callee(struct loader *ld, const struct beam_arg *a, int64_t n)
 {
     if (a->kind != BEAM_F || a->u == 0)
         return bad(ld, "label");
-    reach(ld, (uint32_t)a->u, FRAME_NONE);
+    (void)verify_live(ld, (uint32_t)n);
+    if (!ld->measuring && ld->entry_arity[a->u] != n + 1)
+        load_fail(ld, "call with %lld arguments of label %llu", (long long)n, (unsigned long long)a->u);
     return (struct operand){ 'f', (int64_t)a->u, NULL, 0, 0 };
 }
 
@@ -214,13 +263,15 @@ static int64_t heap_need(struct loader *ld, const struct beam_arg *a)
     return (int64_t)words;
 }
 
-static void set_frame(struct loader *ld, int64_t n)
+static void set_frame(struct loader *ld, int64_t n, uint32_t live)
 {
     if (ld->frame != FRAME_NONE)
         load_fail(ld, "second frame");
     if (n > FRAME_MAX)
         load_fail(ld, "frame of %lld registers", (long long)n);
+    verify_keep_x(ld, live);
     ld->frame = (int32_t)n;
+    verify_frame(ld, ld->frame);
 }
 
 static void drop_frame(struct loader *ld, const struct beam_arg *a)
@@ -229,6 +280,7 @@ static void drop_frame(struct loader *ld, const struct beam_arg *a)
 
     if (ld->frame != n)
         load_fail(ld, "deallocate %lld with a frame of %d", (long long)n, ld->frame);
+    (void)verify_no_catch(ld);
     EMIT(deallocate, number(n + 1));
     ld->frame = FRAME_NONE;
 }
@@ -236,6 +288,47 @@ static void drop_frame(struct loader *ld, const struct beam_arg *a)
 static void no_way_on(struct loader *ld)
 {
     ld->dead = true;
+}
+
+/* After a call: only x0 is set. */
+static void returned(struct loader *ld)
+{
+    verify_entry(ld, 1);
+}
+
+/* The content of a register operand is made sure of, at run time if need be. */
+static void ensure(struct loader *ld, const struct beam_arg *a, enum known kind, uint32_t arity)
+{
+    static const uint16_t ops[] = {
+        [KNOWN_CONS] = OP_ensure_cons, [KNOWN_TUPLE] = OP_ensure_tuple, [KNOWN_MAP] = OP_ensure_map,
+        [KNOWN_CONTEXT] = OP_ensure_context, [KNOWN_FLOAT] = OP_ensure_float,
+    };
+    uint32_t *k = verify_register(ld, a), have;
+    struct operand o[2] = { source(ld, a), number(arity) };
+
+    if (ld->rc != 0)
+        return;
+    have = k != NULL ? *k : known_of((term)o[0].n);
+    if (known_kind(have) == kind && (kind != KNOWN_TUPLE || known_arity(have) >= arity))
+        return;
+    if (k == NULL) {
+        load_fail(ld, "constant of the wrong type");
+        return;
+    }
+    emit(ld, ops[kind], kind == KNOWN_TUPLE ? 2 : 1, o);
+    *k = kind == KNOWN_TUPLE ? known_tuple(arity) : kind;
+}
+
+/* After a test has passed, a holds this. */
+static void passed(struct loader *ld, const struct beam_arg *a, uint32_t known)
+{
+    uint32_t *k = verify_register(ld, a);
+
+    if (k == NULL || ld->rc != 0)
+        return;
+    if (known_kind(*k) == KNOWN_TUPLE && known_kind(known) == KNOWN_TUPLE && *k > known)
+        return;
+    *k = known;
 }
 
 /* --- functions --------------------------------------------------------------------------------------- */
@@ -255,8 +348,12 @@ static void func_info(struct loader *ld, const struct beam_instr *in)
         return;
     }
     ld->entry_next = true;
+    ld->function = ld->atoms[in->args[1].u];
+    ld->arity = (uint32_t)arity;
     if (ld->measuring)
         return;
+    if (!ld->dead)
+        (void)verify_live(ld, ld->arity);
     emit_flush(ld);
     if (im->n_functions == ld->cap_functions) {
         ld->cap_functions = ld->cap_functions ? 2 * ld->cap_functions : 32;
@@ -281,13 +378,23 @@ static void label_here(struct loader *ld, const struct beam_instr *in)
         return;
     }
     frame = &ld->label_frame[l];
-    if (ld->entry_next)
-        reach(ld, (uint32_t)l, FRAME_NONE);
-    else if (!ld->dead)
-        reach(ld, (uint32_t)l, ld->frame);
+    /* Only exceptions come to a try_case: what stands before it does not return. */
+    if ((ld->handler_y[l] & HANDLER_OF_TRY) != 0 && !ld->dead) {
+        EMIT0(raise_badarg);
+        ld->dead = true;
+    }
+    if (ld->entry_next) {
+        ld->frame = FRAME_NONE;
+        verify_entry(ld, ld->arity);
+        ld->entry_arity[l] = (uint16_t)(ld->arity + 1);
+    }
+    if (ld->entry_next || !ld->dead)
+        reach(ld, (uint32_t)l);
     ld->dead = *frame == FRAME_UNKNOWN;
-    if (!ld->dead)
+    if (!ld->dead) {
         ld->frame = *frame;
+        verify_label(ld, (uint32_t)l);
+    }
     if (!ld->measuring) {
         emit_flush(ld);
         if (ld->label_off[l] != 0)
@@ -364,6 +471,7 @@ static void call_ext(struct loader *ld, const struct beam_instr *in, enum call_f
         need_frame(ld);
     else if (form == CALL_ONLY && ld->frame != FRAME_NONE)
         load_fail(ld, "tail call with a frame");
+    (void)verify_live(ld, e->arity);
     b = atomic_load(&e->bif);
     special = special_call(e, form == CALL_BODY);
     n = number(e->arity);
@@ -387,6 +495,7 @@ static void call_ext(struct loader *ld, const struct beam_instr *in, enum call_f
     }
     if (form != CALL_BODY || special == OP_hibernate)
         no_way_on(ld);
+    returned(ld);
 }
 
 /* --- guards ------------------------------------------------------------------------------------------------ */
@@ -502,10 +611,19 @@ static int choice_cmp(const void *a, const void *b)
     return x->value < y->value ? -1 : x->value > y->value;
 }
 
-/* [value, label, ...] of a list operand; the first of equal values wins, as in the file. */
-static size_t choices(struct loader *ld, const struct beam_arg *list, bool arities,
+static void passed_exactly(struct loader *ld, const struct beam_arg *a, uint32_t arity)
+{
+    uint32_t *k = verify_register(ld, a);
+
+    if (k != NULL)
+        *k = known_tuple(arity);
+}
+
+/* [value, label, ...] of a list operand; tuple: the values are arities of this register; the first of equal values wins, as in the file. */
+static size_t choices(struct loader *ld, const struct beam_arg *list, const struct beam_arg *tuple,
                       struct choice **ret, bool *ret_immediate)
 {
+    bool arities = tuple != NULL;
     size_t n = 0;
     struct choice *c;
 
@@ -527,6 +645,8 @@ static size_t choices(struct loader *ld, const struct beam_arg *list, bool ariti
             load_fail(ld, "constant expected");
         if (is_ptr(c[n].value))
             *ret_immediate = false;
+        if (arities)
+            passed_exactly(ld, tuple, (uint32_t)header_size(c[n].value));
         c[n++].label = (uint32_t)label(ld, &list->list[i + 1], false).n;
     }
     return n;
@@ -586,11 +706,16 @@ static bool emit_dense(struct loader *ld, struct operand s, struct operand no,
 
 static void select_val(struct loader *ld, const struct beam_instr *in, bool arities)
 {
-    struct operand s = SRC(0), no = JUMPTO(1);
+    struct operand s, no;
     struct choice *c;
     bool immediate;
-    size_t n = choices(ld, &in->args[2], arities, &c, &immediate);
+    size_t n;
 
+    if (arities)
+        ensure(ld, &in->args[0], KNOWN_TUPLE, 0);
+    s = SRC(0);
+    no = JUMPTO(1);
+    n = choices(ld, &in->args[2], arities ? &in->args[0] : NULL, &c, &immediate);
     if (ld->rc != 0 || ld->measuring) {
         /* frames are noted, nothing to emit */
     } else if (arities) {
@@ -657,10 +782,11 @@ static struct operand total(enum op_id op, size_t words)
 
 static void put_tuple2(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand d = DST(0), t, e[3];
     uint32_t n;
     const struct beam_arg *l = list_of(ld, &in->args[1], &n);
+    struct operand d = dest_known(ld, &in->args[0], known_tuple(n)), t, e[3];
 
+    (void)verify_use(ld, (int64_t)TUPLE_WORDS((int64_t)n));
     if ((n == 2 || n == 3) && d.class == 'x') {
         for (uint32_t i = 0; i < n; i++)
             e[i] = source(ld, &l[i]);
@@ -697,12 +823,13 @@ static void make_fun3(struct loader *ld, const struct beam_instr *in)
         load_fail(ld, "fun with %u free variables made with %u", f->num_free, n);
         return;
     }
+    (void)verify_use(ld, (int64_t)FUN_WORDS((int64_t)n));
     EMIT(make_fun, d, pointer(ld->image->funs[row]), number(n), total(OP_make_fun, n), t);
 }
 
 static void update_record(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand size = num(ld, &in->args[1], (1 << 24) - 1), s = SRC(2), d = DST(3), t;
+    struct operand size = num(ld, &in->args[1], (1 << 24) - 1), s, d, t;
     uint32_t n;
     const struct beam_arg *l = list_of(ld, &in->args[4], &n);
     term *w;
@@ -711,6 +838,10 @@ static void update_record(struct loader *ld, const struct beam_instr *in)
         load_fail(ld, "positions and values expected");
     if (ld->rc != 0)
         return;
+    ensure(ld, &in->args[2], KNOWN_TUPLE, (uint32_t)size.n);
+    s = SRC(2);
+    d = dest_known(ld, &in->args[3], known_tuple(size.n));
+    (void)verify_use(ld, (int64_t)TUPLE_WORDS(size.n));
     w = emit_table(ld, n);
     for (uint32_t i = 0; i < n; i += 2) {
         struct operand o = source(ld, &l[i + 1]);
@@ -747,39 +878,57 @@ static void init_yregs(struct loader *ld, const struct beam_instr *in)
 
 static void has_map_fields(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand no = JUMPTO(0), m = SRC(1), t;
+    struct operand no, m, t;
     uint32_t n;
 
+    ensure(ld, &in->args[1], KNOWN_MAP, 0);
+    no = JUMPTO(0);
+    m = SRC(1);
     t = source_table(ld, &in->args[2], &n);
     EMIT(has_map_fields, no, m, number(n), total(OP_has_map_fields, n), t);
 }
 
+/* Registers that are set before a later key turns out to be missing hold anything then. */
 static void get_map_elements(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand no = JUMPTO(0), m = SRC(1), t;
+    struct operand no, m, t;
     uint32_t n;
     const struct beam_arg *l = list_of(ld, &in->args[2], &n);
+    term *w;
 
-    if (n % 2 != 0) {
+    if (n % 2 != 0)
         load_fail(ld, "keys and registers expected");
+    ensure(ld, &in->args[1], KNOWN_MAP, 0);
+    m = SRC(1);
+    if (ld->rc != 0)
         return;
-    }
-    for (uint32_t i = 1; i < n; i += 2)
-        dest(ld, &l[i]);
     if (n == 2) {
+        no = JUMPTO(0);
         EMIT(get_map_element, no, m, source(ld, &l[0]), dest(ld, &l[1]));
         return;
     }
-    t = source_table(ld, &in->args[2], &n);
+    w = emit_table(ld, n);
+    for (uint32_t i = 0; i < n; i += 2) {
+        struct operand key = source(ld, &l[i]), d = dest(ld, &l[i + 1]);
+        uint32_t *k = verify_register(ld, &l[i + 1]);
+
+        if (k != NULL && *k != KNOWN_UNSET && *k != KNOWN_CATCH)
+            *k = KNOWN_ANY;
+        w[i] = any_word(&key);
+        w[i + 1] = any_word(&d);
+    }
+    no = JUMPTO(0);
+    t = table(w, n);
     EMIT(get_map_elements, no, m, number(n / 2), total(OP_get_map_elements, n), t);
 }
 
 static void put_map(struct loader *ld, const struct beam_instr *in, bool exact)
 {
-    struct operand m = SRC(1), d = DST(2), t;
+    struct operand m = SRC(1), d = dest_known(ld, &in->args[2], KNOWN_MAP), t;
     uint32_t n;
 
     t = source_table(ld, &in->args[4], &n);
+    verify_room(ld, 0);
     if (n % 2 != 0)
         load_fail(ld, "keys and values expected");
     if (exact)
@@ -875,6 +1024,15 @@ static void bs_create_bin(struct loader *ld, const struct beam_instr *in)
     EMIT(bs_create_bin, no, d, number(segs), total(OP_bs_create_bin, 4 * (size_t)segs), t);
 }
 
+/* The failure label of an instruction on the context in args[1], which is made sure of. What it
+ * gives may need room. */
+static struct operand context(struct loader *ld, const struct beam_instr *in)
+{
+    ensure(ld, &in->args[1], KNOWN_CONTEXT, 0);
+    verify_room(ld, 0);
+    return label(ld, &in->args[0], false);
+}
+
 /* One command of bs_match at l[0]; returns how many operands it takes, 0 on failure. */
 static uint32_t match_command(struct loader *ld, struct operand no, struct operand ctx,
                               const struct beam_arg *l, uint32_t left)
@@ -934,7 +1092,7 @@ static uint32_t match_command(struct loader *ld, struct operand no, struct opera
 
 static void bs_match(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand no = JUMPTO(0), ctx = SRC(1);
+    struct operand no = context(ld, in), ctx = SRC(1);
     uint32_t n, i = 0, k;
     const struct beam_arg *l = list_of(ld, &in->args[2], &n);
 
@@ -944,7 +1102,7 @@ static void bs_match(struct loader *ld, const struct beam_instr *in)
 
 static void bs_get_integer2(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand no = JUMPTO(0), c = SRC(1), size = SRC(3), unit = num(ld, &in->args[4], 256);
+    struct operand no = context(ld, in), c = SRC(1), size = SRC(3), unit = num(ld, &in->args[4], 256);
     struct operand flags = num(ld, &in->args[5], 31), d = DST(6);
 
     if (size.class == 'k' && is_small((term)size.n) && flags.n == 0) {
@@ -960,7 +1118,7 @@ static void bs_get_integer2(struct loader *ld, const struct beam_instr *in)
 
 static void bs_get_binary2(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand no = JUMPTO(0), c = SRC(1), size = SRC(3), unit = num(ld, &in->args[4], 256);
+    struct operand no = context(ld, in), c = SRC(1), size = SRC(3), unit = num(ld, &in->args[4], 256);
     struct operand d = DST(6);
 
     if (size.class == 'k' && (term)size.n == ATOM_all)
@@ -971,7 +1129,7 @@ static void bs_get_binary2(struct loader *ld, const struct beam_instr *in)
 
 static void bs_skip_bits2(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand no = JUMPTO(0), c = SRC(1), size = SRC(2), unit = num(ld, &in->args[3], 256);
+    struct operand no = context(ld, in), c = SRC(1), size = SRC(2), unit = num(ld, &in->args[3], 256);
 
     if (size.class == 'k' && (term)size.n == ATOM_all)
         EMIT(bs_skip_all, no, c, number(unit.n == 0 ? 1 : unit.n));
@@ -987,17 +1145,19 @@ static struct operand size_operand(struct loader *ld, const struct beam_arg *a)
     return source(ld, a);
 }
 
-/* The binary itself is made after the room behind it has been asked for, and takes up to so many
- * words of the block: a heap binary of BIN_HEAP_MAX_BYTES, header and size; one spare. */
-#define BINARY_WORDS 12
+/* Words that building a binary may take from the block in front of the room asked for. */
+#define BINARY_ROOM 16
 
 /* Room that such an instruction asks for besides the binary. */
 static void extra_heap(struct loader *ld, const struct beam_arg *words, const struct beam_arg *live)
 {
-    int64_t n = heap_need(ld, words);
+    int64_t n = heap_need(ld, words), l = number_of(ld, live, X_REGISTERS - 1);
 
-    if (n > 0)
-        EMIT(test_heap, number(n + BINARY_WORDS), num(ld, live, X_REGISTERS - 1));
+    if (n > 0) {
+        (void)verify_live(ld, (uint32_t)l);
+        EMIT(test_heap, number(n + BINARY_ROOM), number(l));
+    }
+    verify_room(ld, n);
 }
 
 /* bs_append: the source need not be among the live registers, so it goes to the first free one
@@ -1015,7 +1175,9 @@ static void append_room(struct loader *ld, const struct beam_instr *in, struct o
     }
     EMIT(move, *s, keep);
     *s = keep;
-    EMIT(test_heap, number(heap_need(ld, &in->args[2]) + BINARY_WORDS), number(live + 1));
+    (void)verify_live(ld, (uint32_t)live);
+    EMIT(test_heap, number(heap_need(ld, &in->args[2]) + BINARY_ROOM), number(live + 1));
+    verify_room(ld, heap_need(ld, &in->args[2]));
 }
 
 static void bs_older(struct loader *ld, const struct beam_instr *in)
@@ -1026,6 +1188,7 @@ static void bs_older(struct loader *ld, const struct beam_instr *in)
 
         extra_heap(ld, &in->args[2], &in->args[3]);
         EMIT(bs_init_bytes, no, size, d);
+        verify_begin(ld);
         break;
     }
     case BOP_bs_init_bits: {
@@ -1033,21 +1196,26 @@ static void bs_older(struct loader *ld, const struct beam_instr *in)
 
         extra_heap(ld, &in->args[2], &in->args[3]);
         EMIT(bs_init_bits, no, size, d);
+        verify_begin(ld);
         break;
     }
     case BOP_bs_append: {
         struct operand no = FAIL(0), size = SRC(1), unit = num(ld, &in->args[4], 256);
         struct operand s = SRC(5), d = DST(7);
 
+        verify_room(ld, 0);
         if (heap_need(ld, &in->args[2]) > 0)
             append_room(ld, in, &s, &size);
         EMIT(bs_append, no, size, number(unit.n == 0 ? 1 : unit.n), s, d);
+        verify_begin(ld);
         break;
     }
     case BOP_bs_private_append: {
         struct operand no = FAIL(0), size = SRC(1), unit = num(ld, &in->args[2], 256);
 
+        verify_room(ld, 0);
         EMIT(bs_append, no, size, number(unit.n == 0 ? 1 : unit.n), SRC(3), DST(5));
+        verify_begin(ld);
         break;
     }
     case BOP_bs_put_integer:
@@ -1089,7 +1257,9 @@ static void bs_older(struct loader *ld, const struct beam_instr *in)
         EMIT(bs_utf16_size, SRC(1), DST(2));
         break;
     case BOP_bs_init_writable:
+        (void)verify_live(ld, 1);
         EMIT0(bs_init_writable);
+        returned(ld);
         break;
     default:
         UNREACHABLE();
@@ -1121,7 +1291,8 @@ static void fmove(struct loader *ld, const struct beam_instr *in)
     if (a->kind == BEAM_FR && b->kind == BEAM_FR) {
         EMIT(fcopy, fr(ld, a), fr(ld, b));
     } else if (a->kind == BEAM_FR) {
-        EMIT(fmove_out, fr(ld, a), dest(ld, b));
+        (void)verify_use(ld, FLOAT_WORDS);
+        EMIT(fmove_out, fr(ld, a), dest_known(ld, b, KNOWN_FLOAT));
     } else {
         struct operand s = source(ld, a);
 
@@ -1136,6 +1307,7 @@ static void fmove(struct loader *ld, const struct beam_instr *in)
             memcpy(&u, &d, sizeof u);
             EMIT(fconst, pointer((const void *)(uintptr_t)u), fr(ld, b));
         } else {
+            ensure(ld, a, KNOWN_FLOAT, 0);
             EMIT(fmove_in, s, fr(ld, b));
         }
     }
@@ -1150,9 +1322,14 @@ static void float_op(struct loader *ld, const struct beam_instr *in, enum op_id 
 
 static void tuple_test(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand no = JUMPTO(0), s = SRC(1);
+    struct operand no, s;
     term hdr = header_make(HK_TUPLE, (term)number_of(ld, &in->args[2], (1 << 24) - 1));
 
+    if (in->op == BOP_test_arity)
+        ensure(ld, &in->args[1], KNOWN_TUPLE, 0);
+    no = JUMPTO(0);
+    s = SRC(1);
+    passed(ld, &in->args[1], known_tuple(header_size(hdr)));
     if (in->op == BOP_is_tagged_tuple) {
         struct operand tag = SRC(3);
 
@@ -1164,26 +1341,49 @@ static void tuple_test(struct loader *ld, const struct beam_instr *in)
     }
 }
 
-static struct operand y_slot(struct loader *ld, const struct beam_arg *a)
+/* The slot of a catch that begins (open) or ends here; *ret_known is what it holds. */
+static struct operand y_slot(struct loader *ld, const struct beam_arg *a, uint32_t **ret_known)
 {
-    struct operand o = dest(ld, a);
+    *ret_known = verify_register(ld, a);
+    if (a->kind != BEAM_Y || *ret_known == NULL)
+        return bad(ld, "y register");
+    return number(place(ld, a).n);
+}
 
-    if (o.class != 'y')
-        load_fail(ld, "y register expected");
-    return number(o.n);
+/* try_end, try_case, catch_end: the slot is an ordinary register again. */
+static struct operand y_closed(struct loader *ld, const struct beam_arg *a)
+{
+    uint32_t *known;
+    struct operand o = y_slot(ld, a, &known);
+
+    if (ld->rc != 0)
+        return o;
+    if (*known != KNOWN_CATCH)
+        load_fail(ld, "no catch is open in y%llu", (unsigned long long)a->u);
+    *known = KNOWN_ANY;
+    return o;
 }
 
 static void try_or_catch(struct loader *ld, const struct beam_instr *in)
 {
-    struct operand y = y_slot(ld, &in->args[0]);
+    uint32_t *known;
+    struct operand y = y_slot(ld, &in->args[0], &known), to;
+    uint16_t slot;
 
-    struct operand to = JUMPTO(1);
-
+    if (in->args[1].kind != BEAM_F || in->args[1].u == 0)
+        load_fail(ld, "label expected");
     if (ld->rc != 0)
         return;
-    if (ld->handler_y[to.n] != 0 && ld->handler_y[to.n] != (uint16_t)y.n)
+    to = (struct operand){ 'f', (int64_t)in->args[1].u, NULL, 0, 0 };
+    if (*known == KNOWN_CATCH)
+        load_fail(ld, "catch inside a catch of the same register");
+    slot = (uint16_t)y.n | (in->op == BOP_try ? HANDLER_OF_TRY : 0);
+    if (ld->handler_y[to.n] != 0 && ld->handler_y[to.n] != slot)
         load_fail(ld, "handler of two catch slots");
-    ld->handler_y[to.n] = (uint16_t)y.n;
+    ld->handler_y[to.n] = slot;
+    *known = KNOWN_CATCH;
+    reach_frame(ld, (uint32_t)to.n, ld->frame);
+    verify_reach_handler(ld, (uint32_t)to.n);
     EMIT(try_, y, to);
 }
 
@@ -1197,10 +1397,69 @@ static void allocate(struct loader *ld, const struct beam_instr *in)
         EMIT(allocate_heap, number(n + 1), number(heap_need(ld, &in->args[1])), live);
     else
         EMIT(allocate, number(n + 1), live);
-    set_frame(ld, n);
+    (void)verify_live(ld, (uint32_t)live.n);
+    verify_room(ld, heap ? heap_need(ld, &in->args[1]) : 0);
+    set_frame(ld, n, (uint32_t)live.n);
     if (in->op == BOP_allocate_zero || in->op == BOP_allocate_heap_zero)
-        for (int64_t i = 0; i < n; i++)
-            EMIT(init1, yreg(ld, (uint64_t)i));
+        verify_settle(ld);
+}
+
+static void test_heap(struct loader *ld, const struct beam_instr *in)
+{
+    int64_t need = heap_need(ld, &in->args[0]), live = number_of(ld, &in->args[1], X_REGISTERS - 1);
+
+    (void)verify_live(ld, (uint32_t)live);
+    verify_keep_x(ld, (uint32_t)live);
+    EMIT(test_heap, number(need), number(live));
+    verify_room(ld, need);
+}
+
+static void call_local(struct loader *ld, const struct beam_instr *in)
+{
+    int64_t n = number_of(ld, &in->args[0], 255);
+
+    if (in->op == BOP_call) {
+        need_frame(ld);
+        EMIT(call, callee(ld, &in->args[1], n), number(n));
+        returned(ld);
+        return;
+    }
+    if (in->op == BOP_call_last)
+        drop_frame(ld, &in->args[2]);
+    else if (ld->frame != FRAME_NONE)
+        load_fail(ld, "tail call with a frame");
+    EMIT(call_only, callee(ld, &in->args[1], n), number(n));
+    no_way_on(ld);
+}
+
+/* Calls of funs and of atoms in registers behind the arguments. */
+static void call_computed(struct loader *ld, const struct beam_instr *in)
+{
+    int64_t n = number_of(ld, &in->args[in->op == BOP_call_fun2 ? 1 : 0], 255);
+
+    if (in->op != BOP_apply_last)
+        need_frame(ld);
+    switch (in->op) {
+    case BOP_call_fun:
+        (void)verify_live(ld, (uint32_t)n + 1);
+        EMIT(call_fun, xreg((unsigned)n), number(n));
+        break;
+    case BOP_call_fun2:
+        (void)verify_live(ld, (uint32_t)n);
+        EMIT(call_fun, SRC(2), number(n));
+        break;
+    case BOP_apply:
+        (void)verify_live(ld, (uint32_t)n + 2);
+        EMIT(apply, number(n));
+        break;
+    default:
+        (void)verify_live(ld, (uint32_t)n + 2);
+        drop_frame(ld, &in->args[1]);
+        EMIT(apply_only, number(n));
+        no_way_on(ld);
+        break;
+    }
+    returned(ld);
 }
 
 static void start_match4(struct loader *ld, const struct beam_instr *in)
@@ -1209,7 +1468,8 @@ static void start_match4(struct loader *ld, const struct beam_instr *in)
 
     if (in->args[0].kind == BEAM_F)
         no = FAIL(0);
-    EMIT(bs_start_match, no, s, DST(3));
+    verify_room(ld, 0);
+    EMIT(bs_start_match, no, s, dest_known(ld, &in->args[3], KNOWN_CONTEXT));
 }
 
 static void translate(struct loader *ld, const struct beam_instr *in)
@@ -1238,7 +1498,7 @@ static void translate(struct loader *ld, const struct beam_instr *in)
         allocate(ld, in);
         break;
     case BOP_test_heap:
-        EMIT(test_heap, number(heap_need(ld, &in->args[0])), num(ld, &in->args[1], X_REGISTERS - 1));
+        test_heap(ld, in);
         break;
     case BOP_deallocate:
         drop_frame(ld, &in->args[0]);
@@ -1248,6 +1508,8 @@ static void translate(struct loader *ld, const struct beam_instr *in)
 
         if (n + left != ld->frame)
             load_fail(ld, "trim %lld %lld with a frame of %d", (long long)n, (long long)left, ld->frame);
+        else
+            (void)verify_trim(ld, (uint32_t)n);
         EMIT(trim, number(n));
         ld->frame = (int32_t)left;
         break;
@@ -1260,19 +1522,9 @@ static void translate(struct loader *ld, const struct beam_instr *in)
         break;
     /* calls */
     case BOP_call:
-        need_frame(ld);
-        EMIT(call, callee(ld, &in->args[1]), num(ld, &in->args[0], 255));
-        break;
     case BOP_call_last:
-        drop_frame(ld, &in->args[2]);
-        EMIT(call_only, JUMPTO(1), num(ld, &in->args[0], 255));
-        no_way_on(ld);
-        break;
     case BOP_call_only:
-        if (ld->frame != FRAME_NONE)
-            load_fail(ld, "tail call with a frame");
-        EMIT(call_only, JUMPTO(1), num(ld, &in->args[0], 255));
-        no_way_on(ld);
+        call_local(ld, in);
         break;
     case BOP_call_ext:
         call_ext(ld, in, CALL_BODY);
@@ -1284,21 +1536,10 @@ static void translate(struct loader *ld, const struct beam_instr *in)
         call_ext(ld, in, CALL_ONLY);
         break;
     case BOP_call_fun:
-        need_frame(ld);
-        EMIT(call_fun, xreg((unsigned)number_of(ld, &in->args[0], 255)), num(ld, &in->args[0], 255));
-        break;
     case BOP_call_fun2:
-        need_frame(ld);
-        EMIT(call_fun, SRC(2), num(ld, &in->args[1], 255));
-        break;
     case BOP_apply:
-        need_frame(ld);
-        EMIT(apply, num(ld, &in->args[0], 255));
-        break;
     case BOP_apply_last:
-        drop_frame(ld, &in->args[1]);
-        EMIT(apply_only, num(ld, &in->args[0], 255));
-        no_way_on(ld);
+        call_computed(ld, in);
         break;
     case BOP_return:
         if (ld->frame != FRAME_NONE)
@@ -1321,12 +1562,15 @@ static void translate(struct loader *ld, const struct beam_instr *in)
         guard(ld, in, 0, 1, 2, 2);
         break;
     case BOP_gc_bif1:
+        verify_room(ld, 0);
         guard(ld, in, 0, 2, 3, 1);
         break;
     case BOP_gc_bif2:
+        verify_room(ld, 0);
         guard(ld, in, 0, 2, 3, 2);
         break;
     case BOP_gc_bif3:
+        verify_room(ld, 0);
         guard(ld, in, 0, 2, 3, 3);
         break;
     /* tests */
@@ -1337,7 +1581,7 @@ static void translate(struct loader *ld, const struct beam_instr *in)
     case BOP_is_eq_exact: exact_test(ld, in, OP_is_eq_exact); break;
     case BOP_is_ne_exact: exact_test(ld, in, OP_is_ne_exact); break;
     case BOP_is_integer: TEST1(is_integer); break;
-    case BOP_is_float: TEST1(is_float); break;
+    case BOP_is_float: TEST1(is_float); passed(ld, &in->args[1], KNOWN_FLOAT); break;
     case BOP_is_number: TEST1(is_number); break;
     case BOP_is_atom: TEST1(is_atom); break;
     case BOP_is_pid: TEST1(is_pid); break;
@@ -1347,9 +1591,9 @@ static void translate(struct loader *ld, const struct beam_instr *in)
     case BOP_is_binary: TEST1(is_binary); break;
     case BOP_is_bitstr: TEST1(is_bitstr); break;
     case BOP_is_list: TEST1(is_list); break;
-    case BOP_is_nonempty_list: TEST1(is_nonempty_list); break;
-    case BOP_is_tuple: TEST1(is_tuple); break;
-    case BOP_is_map: TEST1(is_map); break;
+    case BOP_is_nonempty_list: TEST1(is_nonempty_list); passed(ld, &in->args[1], KNOWN_CONS); break;
+    case BOP_is_tuple: TEST1(is_tuple); passed(ld, &in->args[1], known_tuple(0)); break;
+    case BOP_is_map: TEST1(is_map); passed(ld, &in->args[1], KNOWN_MAP); break;
     case BOP_is_boolean: TEST1(is_boolean); break;
     case BOP_is_function: TEST1(is_function); break;
     case BOP_is_function2: TEST2(is_function2); break;
@@ -1364,26 +1608,36 @@ static void translate(struct loader *ld, const struct beam_instr *in)
         select_val(ld, in, true);
         break;
     /* data */
-    case BOP_move: EMIT(move, SRC(0), DST(1)); break;
-    case BOP_swap: EMIT(swap, DST(0), DST(1)); break;
-    case BOP_get_list: EMIT(get_list, SRC(0), DST(1), DST(2)); break;
-    case BOP_get_hd: EMIT(get_hd, SRC(0), DST(1)); break;
-    case BOP_get_tl: EMIT(get_tl, SRC(0), DST(1)); break;
+    case BOP_move: EMIT(move, SRC(0), dest_known(ld, &in->args[1], known_arg(ld, &in->args[0]))); break;
+    case BOP_swap:
+        EMIT(swap, SRC(0), SRC(1));
+        (void)dest_known(ld, &in->args[0], known_arg(ld, &in->args[1]));
+        (void)dest_known(ld, &in->args[1], known_arg(ld, &in->args[0]));
+        break;
+    case BOP_get_list: ensure(ld, &in->args[0], KNOWN_CONS, 0); EMIT(get_list, SRC(0), DST(1), DST(2)); break;
+    case BOP_get_hd: ensure(ld, &in->args[0], KNOWN_CONS, 0); EMIT(get_hd, SRC(0), DST(1)); break;
+    case BOP_get_tl: ensure(ld, &in->args[0], KNOWN_CONS, 0); EMIT(get_tl, SRC(0), DST(1)); break;
     case BOP_get_tuple_element: {
         int64_t at = number_of(ld, &in->args[1], (1 << 24) - 2);
 
+        ensure(ld, &in->args[0], KNOWN_TUPLE, (uint32_t)at + 1);
         if (at < 8000)
             EMIT(get_tuple_element, SRC(0), number(8 * at + 8), DST(2));
         else
             EMIT(get_tuple_element_far, SRC(0), number(at + 1), DST(2));
         break;
     }
-    case BOP_set_tuple_element:
-        EMIT(set_tuple_element, SRC(0), SRC(1), number(number_of(ld, &in->args[2], (1 << 24) - 2) + 1));
-        break;
-    case BOP_put_list: {
-        struct operand h = SRC(0), t = SRC(1), d = DST(2);
+    case BOP_set_tuple_element: {
+        int64_t at = number_of(ld, &in->args[2], (1 << 24) - 2) + 1;
 
+        ensure(ld, &in->args[1], KNOWN_TUPLE, (uint32_t)at);
+        EMIT(set_tuple_element, SRC(0), SRC(1), number(at));
+        break;
+    }
+    case BOP_put_list: {
+        struct operand h = SRC(0), t = SRC(1), d = dest_known(ld, &in->args[2], KNOWN_CONS);
+
+        (void)verify_use(ld, CONS_WORDS);
         if ((h.class == 'k' && h.n != (int32_t)h.n) || (t.class == 'k' && t.n != (int32_t)t.n))
             EMIT(put_list_q, h, t, d);
         else
@@ -1398,8 +1652,10 @@ static void translate(struct loader *ld, const struct beam_instr *in)
         const struct beam_fun *f = fun_row(ld, &in->args[0], &row);
 
         if (f != NULL) {
+            (void)verify_live(ld, f->num_free);
             EMIT(test_heap, number((int64_t)FUN_WORDS(f->num_free)), number(f->num_free));
             EMIT(make_fun2, pointer(ld->image->funs[row]), number(f->num_free));
+            returned(ld);
         }
         break;
     }
@@ -1412,24 +1668,47 @@ static void translate(struct loader *ld, const struct beam_instr *in)
     case BOP_catch:
         try_or_catch(ld, in);
         break;
-    case BOP_try_end: EMIT(try_end, y_slot(ld, &in->args[0])); break;
-    case BOP_try_case: EMIT(try_case, y_slot(ld, &in->args[0])); break;
-    case BOP_catch_end: EMIT(catch_end, y_slot(ld, &in->args[0])); break;
+    case BOP_try_end: EMIT(try_end, y_closed(ld, &in->args[0])); break;
+    case BOP_try_case:
+        EMIT(try_case, y_closed(ld, &in->args[0]));
+        if (!ld->measuring && !ld->at_handler)
+            load_fail(ld, "try_case that no try leads to");
+        verify_entry(ld, 3);
+        break;
+    case BOP_catch_end:
+        EMIT(catch_end, y_closed(ld, &in->args[0]));
+        (void)verify_live(ld, 1);
+        returned(ld);
+        break;
     case BOP_badmatch: EMIT(badmatch, SRC(0)); no_way_on(ld); break;
     case BOP_case_end: EMIT(case_end, SRC(0)); no_way_on(ld); break;
     case BOP_try_case_end: EMIT(try_case_end, SRC(0)); no_way_on(ld); break;
     case BOP_badrecord: EMIT(badrecord, SRC(0)); no_way_on(ld); break;
     case BOP_if_end: EMIT0(if_end); no_way_on(ld); break;
     case BOP_raise: EMIT(raise, SRC(0), SRC(1)); no_way_on(ld); break;
-    case BOP_raw_raise: EMIT0(raw_raise); break;
-    case BOP_build_stacktrace: EMIT0(build_stacktrace); break;
+    case BOP_raw_raise: (void)verify_live(ld, 3); EMIT0(raw_raise); verify_entry(ld, 4); break;
+    case BOP_build_stacktrace: (void)verify_live(ld, 1); EMIT0(build_stacktrace); returned(ld); break;
     /* messages */
-    case BOP_send: EMIT0(send); break;
-    case BOP_loop_rec: EMIT(loop_rec, JUMPTO(0), DST(1)); break;
-    case BOP_loop_rec_end: EMIT(loop_rec_end, JUMPTO(0)); no_way_on(ld); break;
+    case BOP_send: (void)verify_live(ld, 2); EMIT0(send); returned(ld); break;
+    case BOP_loop_rec:
+        verify_entry(ld, 0);
+        EMIT(loop_rec, JUMPTO(0), DST(1));
+        break;
+    case BOP_loop_rec_end:
+        verify_entry(ld, 0);
+        EMIT(loop_rec_end, JUMPTO(0));
+        no_way_on(ld);
+        break;
     case BOP_remove_message: EMIT0(remove_message); break;
-    case BOP_wait: EMIT(wait, JUMPTO(0)); no_way_on(ld); break;
-    case BOP_wait_timeout: EMIT(wait_timeout, JUMPTO(0), SRC(1)); break;
+    case BOP_wait: verify_entry(ld, 0); EMIT(wait, JUMPTO(0)); no_way_on(ld); break;
+    case BOP_wait_timeout: {
+        /* Executed again after a wake-up it does not look at its operand: an x register is not set then. */
+        struct operand time = in->args[1].kind == BEAM_X ? place(ld, &in->args[1]) : SRC(1);
+
+        verify_entry(ld, 0);
+        EMIT(wait_timeout, JUMPTO(0), time);
+        break;
+    }
     case BOP_timeout: EMIT0(timeout); break;
     case BOP_recv_marker_reserve: EMIT(recv_marker_reserve, DST(0)); break;
     case BOP_recv_marker_bind: EMIT(recv_marker_bind, SRC(0), SRC(1)); break;
@@ -1447,39 +1726,42 @@ static void translate(struct loader *ld, const struct beam_instr *in)
     case BOP_fdiv: float_op(ld, in, OP_fdiv); break;
     case BOP_fnegate: EMIT(fnegate, fr(ld, &in->args[1]), fr(ld, &in->args[2])); break;
     /* matching */
-    case BOP_bs_start_match3: EMIT(bs_start_match, FAIL(0), SRC(1), DST(3)); break;
+    case BOP_bs_start_match3:
+        verify_room(ld, 0);
+        EMIT(bs_start_match, FAIL(0), SRC(1), dest_known(ld, &in->args[3], KNOWN_CONTEXT));
+        break;
     case BOP_bs_start_match4: start_match4(ld, in); break;
-    case BOP_bs_get_position: EMIT(bs_get_position, SRC(0), DST(1)); break;
-    case BOP_bs_set_position: EMIT(bs_set_position, SRC(0), SRC(1)); break;
-    case BOP_bs_get_tail: EMIT(bs_get_tail, SRC(0), DST(1)); break;
+    case BOP_bs_get_position: ensure(ld, &in->args[0], KNOWN_CONTEXT, 0); EMIT(bs_get_position, SRC(0), DST(1)); break;
+    case BOP_bs_set_position: ensure(ld, &in->args[0], KNOWN_CONTEXT, 0); EMIT(bs_set_position, SRC(0), SRC(1)); break;
+    case BOP_bs_get_tail: ensure(ld, &in->args[0], KNOWN_CONTEXT, 0); verify_room(ld, 0); EMIT(bs_get_tail, SRC(0), DST(1)); break;
     case BOP_bs_get_integer2: bs_get_integer2(ld, in); break;
     case BOP_bs_get_float2:
-        EMIT(bs_get_float, JUMPTO(0), SRC(1), SRC(3), num(ld, &in->args[4], 256),
-             num(ld, &in->args[5], 31), DST(6));
+        { struct operand no_ = context(ld, in); EMIT(bs_get_float, no_, SRC(1), SRC(3), num(ld, &in->args[4], 256),
+             num(ld, &in->args[5], 31), DST(6)); }
         break;
     case BOP_bs_get_binary2: bs_get_binary2(ld, in); break;
     case BOP_bs_skip_bits2: bs_skip_bits2(ld, in); break;
-    case BOP_bs_test_tail2: EMIT(bs_test_tail, JUMPTO(0), SRC(1), num(ld, &in->args[2], INT32_MAX)); break;
+    case BOP_bs_test_tail2: { struct operand no_ = context(ld, in); EMIT(bs_test_tail, no_, SRC(1), num(ld, &in->args[2], INT32_MAX)); } break;
     case BOP_bs_test_unit: {
         int64_t unit = number_of(ld, &in->args[2], 256);
 
-        EMIT(bs_test_unit, JUMPTO(0), SRC(1), number(unit == 0 ? 1 : unit));
+        { struct operand no_ = context(ld, in); EMIT(bs_test_unit, no_, SRC(1), number(unit == 0 ? 1 : unit)); }
         break;
     }
     case BOP_bs_match_string: {
         int64_t bits = number_of(ld, &in->args[2], INT32_MAX);
         int64_t offset = number_of(ld, &in->args[3], INT32_MAX);
 
-        EMIT(bs_match_string, JUMPTO(0), SRC(1), number(bits),
-             pointer(string_at(ld, (uint64_t)offset, ((uint64_t)bits + 7) / 8)));
+        { struct operand no_ = context(ld, in); EMIT(bs_match_string, no_, SRC(1), number(bits),
+             pointer(string_at(ld, (uint64_t)offset, ((uint64_t)bits + 7) / 8))); }
         break;
     }
-    case BOP_bs_get_utf8: EMIT(bs_get_utf8, JUMPTO(0), SRC(1), DST(4)); break;
-    case BOP_bs_get_utf16: EMIT(bs_get_utf16, JUMPTO(0), SRC(1), num(ld, &in->args[3], 31), DST(4)); break;
-    case BOP_bs_get_utf32: EMIT(bs_get_utf32, JUMPTO(0), SRC(1), num(ld, &in->args[3], 31), DST(4)); break;
-    case BOP_bs_skip_utf8: EMIT(bs_skip_utf8, JUMPTO(0), SRC(1)); break;
-    case BOP_bs_skip_utf16: EMIT(bs_skip_utf16, JUMPTO(0), SRC(1), num(ld, &in->args[3], 31)); break;
-    case BOP_bs_skip_utf32: EMIT(bs_skip_utf32, JUMPTO(0), SRC(1), num(ld, &in->args[3], 31)); break;
+    case BOP_bs_get_utf8: { struct operand no_ = context(ld, in); EMIT(bs_get_utf8, no_, SRC(1), DST(4)); } break;
+    case BOP_bs_get_utf16: { struct operand no_ = context(ld, in); EMIT(bs_get_utf16, no_, SRC(1), num(ld, &in->args[3], 31), DST(4)); } break;
+    case BOP_bs_get_utf32: { struct operand no_ = context(ld, in); EMIT(bs_get_utf32, no_, SRC(1), num(ld, &in->args[3], 31), DST(4)); } break;
+    case BOP_bs_skip_utf8: { struct operand no_ = context(ld, in); EMIT(bs_skip_utf8, no_, SRC(1)); } break;
+    case BOP_bs_skip_utf16: { struct operand no_ = context(ld, in); EMIT(bs_skip_utf16, no_, SRC(1), num(ld, &in->args[3], 31)); } break;
+    case BOP_bs_skip_utf32: { struct operand no_ = context(ld, in); EMIT(bs_skip_utf32, no_, SRC(1), num(ld, &in->args[3], 31)); } break;
     case BOP_bs_match: bs_match(ld, in); break;
     case BOP_bs_create_bin:
         extra_heap(ld, &in->args[1], &in->args[2]);
@@ -1512,10 +1794,61 @@ static void translate(struct loader *ld, const struct beam_instr *in)
 /* Raising finds the frame through the slot that the handler's first instruction names. */
 static void check_handler(struct loader *ld, const struct beam_instr *in)
 {
-    if ((in->op != BOP_try_case && in->op != BOP_catch_end) || in->args[0].kind != BEAM_Y ||
-        8 * (in->args[0].u + 1) != ld->handler_next)
+    unsigned op = ld->handler_next & HANDLER_OF_TRY ? BOP_try_case : BOP_catch_end;
+
+    if (in->op != op || in->args[0].kind != BEAM_Y ||
+        8 * (in->args[0].u + 1) != (ld->handler_next & ~HANDLER_OF_TRY))
         load_fail(ld, "handler does not end its catch first");
     ld->handler_next = 0;
+}
+
+/* May the collector, or an exception looking for its handler, see the frame during this? */
+static bool looks_at_frame(unsigned op)
+{
+    switch (op) {
+    case BOP_label:
+    case BOP_line:
+    case BOP_func_info:
+    case BOP_int_code_end:
+    case BOP_move:
+    case BOP_swap:
+    case BOP_init:
+    case BOP_init_yregs:
+    case BOP_put_list:
+    case BOP_put_tuple2:
+    case BOP_make_fun3:
+    case BOP_jump:
+    case BOP_return:
+    case BOP_deallocate:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* What has to be so before any instruction of this kind. */
+static void before(struct loader *ld, const struct beam_instr *in)
+{
+    bool puts = false;
+
+    if (looks_at_frame(in->op))
+        verify_settle(ld);
+    switch (in->op) {
+    case BOP_bs_put_integer:
+    case BOP_bs_put_float:
+    case BOP_bs_put_binary:
+    case BOP_bs_put_string:
+    case BOP_bs_put_utf8:
+    case BOP_bs_put_utf16:
+    case BOP_bs_put_utf32:
+        puts = true;
+        break;
+    case BOP_line:
+        return;
+    default:
+        break;
+    }
+    (void)verify_building(ld, puts);
 }
 
 static bool walk(struct loader *ld)
@@ -1536,12 +1869,17 @@ static bool walk(struct loader *ld)
             break;
         }
         ld->at = in.at;
+        if (ld->rc == 0 && !ld->dead)
+            before(ld, &in);
         if (ld->entry_next && in.op != BOP_label && in.op != BOP_line) {
             load_fail(ld, "func_info without an entry label");
             break;
         }
-        if (ld->handler_next != 0 && in.op != BOP_line)
-            check_handler(ld, &in);
+        if (in.op != BOP_line) {
+            ld->at_handler = ld->handler_next != 0;
+            if (ld->at_handler)
+                check_handler(ld, &in);
+        }
         if (in.op == BOP_label) {
             label_here(ld, &in);
         } else if (in.op == BOP_func_info) {
@@ -1550,6 +1888,9 @@ static bool walk(struct loader *ld)
         } else if (in.op == BOP_line || in.op == BOP_int_code_end || !ld->dead) {
             if (in.op != BOP_int_code_end)
                 translate(ld, &in);
+            else if (!ld->dead)
+                EMIT0(raise_badarg);
+            verify_commit(ld);
         }
     }
     beam_cursor_fini(&c);

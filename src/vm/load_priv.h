@@ -13,6 +13,7 @@
 #include "vm/code_priv.h"
 #include "vm/ops/op.h"
 
+#define HANDLER_OF_TRY 1u
 #define FRAME_UNKNOWN (-2)
 #define FRAME_NONE    (-1)
 #define FRAME_MIXED   (-3)     /* reached with different frames; minus the y registers of all */
@@ -53,8 +54,11 @@ struct loader {
 
     uint32_t *label_off;                /* offset in code + 1; 0: not seen */
     int32_t  *label_frame;
-    uint16_t *handler_y;                /* displacement of the catch slot, for labels of handlers */
-    bool      frames_changed;
+    uint16_t *handler_y;                /* displacement of the catch slot, for labels of handlers;
+                                           with HANDLER_OF_TRY */
+    uint16_t *entry_arity;              /* arity + 1 of the function a label enters; 0: none */
+    bool      frames_changed;           /* or states at labels */
+    struct verifier *verifier;          /* load_verify.c */
 
     uint64_t *code;
     size_t   words, cap;
@@ -72,7 +76,10 @@ struct loader {
     bool     dead;                      /* no way leads here */
     uint32_t line;
     size_t   at;
+    term     function;                  /* the one being looked at, and its arity */
+    uint32_t arity;
     bool     entry_next;                /* the next label is a function's entry */
+    bool     at_handler;                /* the instruction is the first of a handler */
     uint16_t handler_next;              /* the next instruction must end the catch in this slot */
 };
 
