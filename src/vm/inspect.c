@@ -13,6 +13,8 @@
 #include "vm/registry.h"
 #include "vm/sched.h"
 
+#include <sched.h>
+
 /* --- processes ---------------------------------------------------------------------- */
 
 static const char *state_name(uint32_t state)
@@ -52,27 +54,51 @@ static bool uses_old(const struct process *p, const struct old_images *o)
     return false;
 }
 
-static void view_fill(struct process_view *v, const struct process *p, const struct old_images *old)
+/* Make p ours for a look: schedulers stand still, but other threads (blocking work, the control
+ * thread) may deliver into it. Gives the state it was in, for look_end; PROC_FREE: it is on its way
+ * out, and its heap may be gone. */
+static enum process_state look_begin(struct process *p)
 {
-    uint32_t state = atomic_load_explicit(&p->state, memory_order_relaxed), arity;
+    for (;;) {
+        enum process_state was = process_try_hold(p);
+        uint32_t now;
+
+        if (was != PROC_FREE)
+            return was;
+        now = atomic_load(&p->state);
+        if (now == PROC_EXITING || now == PROC_FREE)
+            return PROC_FREE;
+        sched_yield();      /* a delivery takes a moment and waits for nobody */
+    }
+}
+
+static void look_end(struct process *p, enum process_state was)
+{
+    process_release_hold(p, was, false);
+}
+
+static void view_fill(struct process_view *v, struct process *p, const struct old_images *old)
+{
+    uint32_t arity;
     term name = atomic_load_explicit(&p->registered, memory_order_relaxed);
-    bool whole = state != PROC_EXITING;
+    enum process_state was = look_begin(p);
 
     *v = (struct process_view){
         .pid = p->pid, .parent = p->parent,
         .group_leader = is_local_pid(p->group_leader) ? p->group_leader : TERM_NIL,
         .name = is_atom(name) ? name : TERM_NIL,
         .initial = { p->initial[0], p->initial[1], p->initial[2] },
-        .current = { TERM_NIL, TERM_NIL, TERM_NIL }, .state = state_name(state),
+        .current = { TERM_NIL, TERM_NIL, TERM_NIL }, .state = state_name(was),
         .reductions = p->reductions, .trap_exit = p->trap_exit,
     };
-    if (!whole)     /* heap, stack and mailbox may be gone */
+    if (was == PROC_FREE)
         return;
     v->messages = mailbox_length(p);
     v->heap_bytes = heap_bytes(&p->heap);
     if (engine_current_function(p, &v->current[0], &v->current[1], &arity))
         v->current[2] = small_make(arity);
     v->old_code = old->n > 0 && uses_old(p, old);
+    look_end(p, was);
 }
 
 size_t inspect_processes(bool want_old_code,
@@ -111,15 +137,17 @@ term inspect_process_info(term pid, term items, struct heap *bag)
 {
     struct process *p;
     term answer = TERM_NONE;
+    enum process_state was;
 
     world_stop();
     epoch_enter();
     p = process_lookup(pid);
-    /* Nobody runs it, and nobody else may hold it while the world stands: it is ours. */
-    if (p != NULL && atomic_load(&p->state) != PROC_EXITING)
+    if (p != NULL && (was = look_begin(p)) != PROC_FREE) {
         answer = process_answer(p, REQUEST_INFO, items, bag);
-    if (answer != TERM_NONE)
-        answer = heap_copy(bag, answer);
+        if (answer != TERM_NONE)
+            answer = heap_copy(bag, answer);
+        look_end(p, was);
+    }
     epoch_leave();
     world_resume();
     return answer;
