@@ -225,6 +225,15 @@ static void drop(struct loader *ld, unsigned n)
     memmove(&ld->queue[0], &ld->queue[n], ld->queued * sizeof ld->queue[0]);
 }
 
+/* One range describes a fused instruction: the frame of its first operation, the line of its last. */
+static bool same_place(const struct loader *ld, unsigned i, unsigned n)
+{
+    const struct pending *q = &ld->queue[i];
+
+    return !op_groups[q->op].place ||
+           (q->frame == ld->queue[0].frame && q->line == ld->queue[n - 1].line);
+}
+
 static bool try_fuse(struct loader *ld, const struct op_fuse *f)
 {
     struct operand o[OP_OPERANDS_MAX];
@@ -237,7 +246,7 @@ static bool try_fuse(struct loader *ld, const struct op_fuse *f)
         if (ld->queue[i].op != f->ops[i])
             return false;
     for (unsigned i = 0; i < f->n; i++) {
-        if (n + ld->queue[i].n > OP_OPERANDS_MAX)
+        if (n + ld->queue[i].n > OP_OPERANDS_MAX || !same_place(ld, i, f->n))
             return false;
         memcpy(&o[n], ld->queue[i].o, ld->queue[i].n * sizeof *o);
         n += ld->queue[i].n;

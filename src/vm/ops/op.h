@@ -14,7 +14,11 @@
 #include "vm/ops/op_ids.h"
 
 /* Kinds of operands, as letters in op_variant.kinds; opgen.py explains them. */
-struct op_group { const char *name; uint16_t first, n; };
+struct op_group {
+    const char *name;
+    uint16_t first, n;
+    bool place;             /* its address may come into a stack trace: frame and line matter */
+};
 
 struct op_variant {
     const char *name;
