@@ -280,6 +280,11 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
         if (UNLIKELY(!process_collect(p, (size_t)(need), (live), 0))) goto process_exit_synced; \
         RESYNC(); E = p->heap.E; \
     } while (0)
+#ifdef HARD_MODE
+#define NO_ROOM(bytes) ((void)(bytes), true)
+#else
+#define NO_ROOM(bytes) ((char *)E - (char *)H < (bytes))
+#endif
 #define EXPORT(e)    ((struct export *)(uintptr_t)(e))
 #define EXPORT_CODE(e) atomic_load_explicit(&EXPORT(e)->code, memory_order_acquire)
 #define EXPORT_OF(at)  CONTAINER_OF((at), struct export, reserved)
