@@ -235,19 +235,27 @@ term bif_registered_0(struct process *p, const term *a)
     return registry_names(&p->heap);
 }
 
-/* Room for the pids is taken in pieces: with a million processes the list is no single block. */
+/* In the order of their numbers. Room is taken cell by cell: with a million processes the list is
+ * no single block. */
 term bif_processes_0(struct process *p, const term *a)
 {
-    term list = TERM_NIL;
+    size_t n = 0, cap = 256;
+    term *pids = mem_alloc(cap * sizeof *pids), list = TERM_NIL;
     struct process *q;
     uint32_t at = 0;
 
     (void)a;
     while ((q = process_table_next(&at)) != NULL) {
-        if (atomic_load_explicit(&q->state, memory_order_relaxed) != PROC_EXITING)
-            list = heap_cons(&p->heap, q->pid, list);
+        if (atomic_load_explicit(&q->state, memory_order_relaxed) == PROC_EXITING)
+            continue;
+        if (n == cap)
+            pids = mem_realloc(pids, (cap *= 2) * sizeof *pids);
+        pids[n++] = q->pid;
     }
-    charge(p, at / 64);
+    charge(p, (int64_t)(n / 16));
+    while (n > 0)
+        list = heap_cons(&p->heap, pids[--n], list);
+    mem_free(pids);
     return list;
 }
 
