@@ -335,13 +335,49 @@ int term_cmp_exact(term a, term b)
     return compare(a, b, true, false);
 }
 
+#define EQ_DEPTH 32
+
+/* a =:= b for words that differ: lists and tuples right here, to a depth that the C stack can bear;
+ * all else, and what lies deeper, in the general loop. */
+static bool eq_step(term a, term b, unsigned depth)
+{
+    const term *p, *q;
+    size_t n;
+
+    while (is_cons(a) && is_cons(b)) {
+        term x = car(a), y = car(b);
+
+        if (x != y && (!is_ptr(x) || !is_ptr(y) || depth == 0 || !eq_step(x, y, depth - 1)))
+            return depth == 0 && is_ptr(x) && is_ptr(y) && compare(a, b, true, true) == 0;
+        a = cdr(a);
+        b = cdr(b);
+        if (a == b)
+            return true;
+        if (!is_ptr(a) || !is_ptr(b))
+            return false;
+    }
+    if ((a & 7) != (b & 7))
+        return false;
+    p = box_ptr(a);
+    q = box_ptr(b);
+    if (p[0] != q[0] && !(is_bitstring(a) && is_bitstring(b)))
+        return false;
+    if (header_kind(p[0]) != HK_TUPLE || depth == 0)
+        return compare(a, b, true, true) == 0;
+    for (n = header_size(p[0]); n > 0; n--) {
+        term x = *++p, y = *++q;
+
+        if (x != y && (!is_ptr(x) || !is_ptr(y) || !eq_step(x, y, depth - 1)))
+            return false;
+    }
+    return true;
+}
+
 bool term_eq_slow(term a, term b)
 {
-    /* Most that differ, differ in the first word. */
-    if ((a & 7) != (b & 7) ||
-        (is_box(a) && box_header(a) != box_header(b) && !(is_bitstring(a) && is_bitstring(b))))
-        return false;
-    return compare(a, b, true, true) == 0;
+    if (!is_ptr(a) || !is_ptr(b))
+        return a == b;
+    return a == b || eq_step(a, b, EQ_DEPTH);
 }
 
 bool term_equal_slow(term a, term b)
