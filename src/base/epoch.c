@@ -251,13 +251,17 @@ void epoch_flush(void)
         atomic_store_explicit(&t->seen, EPOCH_OFFLINE, memory_order_release);
 }
 
+#define DRAIN_MS_MAX 1000
+
 void epoch_drain(void)
 {
     struct epoch_thread *t = self();
 
     epoch_flush();
-    /* acquire: pairs with the release in batch_run */
-    while (atomic_load_explicit(&pending_items, memory_order_acquire) > 0) {
+    /* acquire: pairs with the release in batch_run. Bounded, because a thread that was cut off
+     * inside an epoch would hold the rest for ever. */
+    for (int n = 0; n < DRAIN_MS_MAX &&
+                    atomic_load_explicit(&pending_items, memory_order_acquire) > 0; n++) {
         epoch_online();
         if (atomic_load_explicit(&have_orphans, memory_order_relaxed))
             reclaim_orphans(t);

@@ -36,7 +36,7 @@ void epoch_retire(void *ptr, void (*fn)(void *ptr));
 void epoch_flush(void);
 
 /* Wait until everything retired before the call is freed; not from a loop head. For tests and for
- * the end of the node. */
+ * the end of the node: it gives up after a second. */
 void epoch_drain(void);
 
 #endif
