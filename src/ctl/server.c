@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "ctl/exits.h"
@@ -525,6 +526,7 @@ static void *worker_main(void *arg)
         pthread_mutex_lock(&s->work_lock);
     }
     pthread_mutex_unlock(&s->work_lock);
+    epoch_flush();      /* code that this thread took out of use */
     return NULL;
 }
 

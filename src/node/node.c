@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "bif/io.h"
@@ -396,13 +397,14 @@ int node_main(struct node_start *start)
     apply_live(start->options);
     rc = start_parts(start->options);
     if (rc != 0)
-        return rc;
+        _exit(rc);      /* parts of the node may run already; there is nothing to save */
     say_ready();
     event_base_dispatch(node.base);
     status = atomic_load(&node.halt_status);
     LOG(INFO, "node.end", NULL, "%s ends", node.name);
     server_free(node.server);
     vm_stop();
+    epoch_drain();
     deploy_close();
     return status != 0 ? status - 1 : node.exit;
 }

@@ -89,7 +89,7 @@ static bool find_call(struct heap *bag, const struct run_command *cmd, term modu
     return true;
 }
 
-int run_main(const struct run_command *cmd)
+void run_main(const struct run_command *cmd)
 {
     struct boot_options bo = { .schedulers = cmd->schedulers, .code_path = cmd->code_path };
     struct run_limits limits = { 0 };
@@ -107,24 +107,24 @@ int run_main(const struct run_command *cmd)
     split_target(cmd->target, &module_name, &function_name);
     if (load_module(module_name, &module, &errors) < 0) {
         fputs(buf_cstr(&errors), stderr);
-        return EXIT_NO_INPUT;
+        _exit(EXIT_NO_INPUT);
     }
     heap_bag_init(&bag);
     function = atom_from_utf8(function_name, strlen(function_name));
     if (function == TERM_NONE || !find_call(&bag, cmd, module, function, &args)) {
         fprintf(stderr, "error[RN0301]: %s exports neither %s/1 nor %s/0\n", module_name,
                 function_name, function_name);
-        return EXIT_NO_INPUT;
+        _exit(EXIT_NO_INPUT);
     }
     if (run_start(module, function, args, &limits, on_done, NULL, NULL, &id) == TERM_NONE)
-        return EXIT_BUG;
+        _exit(EXIT_BUG);
     pthread_mutex_lock(&state.lock);
     while (!state.done)
         pthread_cond_wait(&state.cond, &state.lock);
     pthread_mutex_unlock(&state.lock);
     io_flush();
     if (fflush(stdout) != 0)
-        return EXIT_IO;
+        _exit(EXIT_IO);
     /* Other processes may still be running: they end with the program, as promised. */
     _exit(state.exit);
 }

@@ -5,6 +5,8 @@
 #ifndef NODE_RUN_MAIN_H
 #define NODE_RUN_MAIN_H
 
+#include "base/compiler.h"
+
 struct run_command {
     const char *target;             /* MODULE[:FUNCTION] or FILE.beam[:FUNCTION] */
     const char *const *code_path;   /* NULL-terminated */
@@ -12,8 +14,7 @@ struct run_command {
     unsigned schedulers;            /* 0: the default */
 };
 
-/* Run it; the result is the exit code. Does not return to a state in which anything else could be
- * started: the caller exits. */
-int run_main(const struct run_command *cmd);
+/* Run it, and end the program with its exit code: from the main thread, once. */
+NORETURN void run_main(const struct run_command *cmd);
 
 #endif

@@ -180,7 +180,7 @@ int main(int argc, char **argv)
     if (line.run != NULL) {
         struct run_command cmd = { line.run, line.path.at, argv + optind, line.schedulers };
 
-        return run_main(&cmd);
+        run_main(&cmd);
     }
     if (optind < argc)
         return usage_error("not an option: ", argv[optind]);
