@@ -25,6 +25,7 @@
 #define LEVEL0_BITS 8
 #define LEVEL_BITS 6
 #define HASH_MIN 16
+#define SWEEP_MIN 4096
 
 struct timer {
     struct timer *next, **prev;         /* [lk wheel] */
@@ -54,6 +55,7 @@ struct wheel {
     struct timer *slots[LEVELS - 1][64];    /* [lk] */
     struct timer **hash;                /* [lk] by reference */
     uint32_t hash_cap, hash_n;          /* [lk] */
+    uint32_t sweep_at;                  /* [lk] so many references: look for dead ones */
     _Atomic int64_t next_ns;            /* [any] lower bound of the next expiry, for the loop head */
 };
 
@@ -198,6 +200,35 @@ static void timer_free(struct timer *t)
     slab_free(t, sizeof *t);
 }
 
+/* The receiver is a process that is gone: nothing will come of t. */
+static bool is_pointless(const struct timer *t)
+{
+    return is_local_pid(t->to) && process_lookup(t->to) == NULL;
+}
+
+/* Take out the timers of processes that are gone, linked by `next`. They would only waste memory,
+ * so it is done when their number has doubled. */
+static struct timer *sweep(struct wheel *w)
+{
+    struct timer *dead = NULL;
+
+    for (uint32_t i = 0; i < w->hash_cap; i++) {
+        for (struct timer **at = &w->hash[i], *t; (t = *at) != NULL; ) {
+            if (!is_pointless(t)) {
+                at = &t->hash_next;
+                continue;
+            }
+            *at = t->hash_next;
+            w->hash_n--;
+            unlink_timer(w, t);
+            t->next = dead;
+            dead = t;
+        }
+    }
+    w->sweep_at = w->hash_n < SWEEP_MIN / 2 ? SWEEP_MIN : w->hash_n * 2;
+    return dead;
+}
+
 /* --- firing ------------------------------------------------------------------------------------- */
 
 static void send_due(struct timer *t)
@@ -318,6 +349,7 @@ struct wheel *wheel_new(unsigned index, int64_t now_ns)
     memset(w, 0, sizeof *w);
     w->index = index;
     w->now = (uint64_t)(now_ns / TICK_NS);
+    w->sweep_at = SWEEP_MIN;
     atomic_store(&w->next_ns, INT64_MAX);
     return w;
 }
@@ -347,9 +379,12 @@ static uint64_t tick_after(int64_t at_ns)
 
 static void start(struct wheel *w, struct timer *t)
 {
+    struct timer *dead = NULL, *next;
     bool sooner;
 
     spin_lock(&w->lock);
+    if (w->hash_n >= w->sweep_at)
+        dead = sweep(w);
     link_timer(w, t, w->now + 1);
     if (!t->is_receive)
         hash_add(w, t);
@@ -357,6 +392,10 @@ static void start(struct wheel *w, struct timer *t)
     if (sooner)
         publish_next(w);
     spin_unlock(&w->lock);
+    for (; dead != NULL; dead = next) {
+        next = dead->next;
+        timer_free(dead);
+    }
     if (sooner && (sched_self == NULL || sched_self->index != w->index))
         sched_poke(w->index);
 }

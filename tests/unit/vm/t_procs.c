@@ -439,6 +439,45 @@ static void test_timers(void **state)
     assert_true(t < 5000000000);
 }
 
+/* Starts an hour's timer to itself and ends; the last one looks whether the first is gone. */
+static _Atomic term first_timer;
+
+static enum engine_result short_lived(struct process *p)
+{
+    term ref = timer_start(clock_monotonic_ns() + 3600000000000, p->pid, ATOM_ok, true), none = 0;
+
+    if (!atomic_compare_exchange_strong(&first_timer, &none, ref) &&
+        process_lookup(p->pid) != p)
+        atomic_fetch_add(&wrong, 1);
+    atomic_fetch_add(&done, 1);
+    return ENGINE_EXIT;
+}
+
+static enum engine_result late_reader(struct process *p)
+{
+    term mine = timer_start(clock_monotonic_ns() + 3600000000000, p->pid, ATOM_ok, true);
+
+    if (timer_read(atomic_load(&first_timer)) != -1 || timer_read(mine) < 3599000)
+        atomic_fetch_add(&wrong, 1);
+    atomic_fetch_add(&done, 1);
+    return ENGINE_EXIT;
+}
+
+static void test_timers_of_the_dead(void **state)
+{
+    (void)state;
+    atomic_store(&done, 0);
+    atomic_store(&wrong, 0);
+    for (int i = 0; i < 20000; i++)
+        spawn_root(short_lived, TERM_NIL);
+    wait_for(&done, 20000);
+    wait_all_gone();
+    spawn_root(late_reader, TERM_NIL);
+    wait_for(&done, 20001);
+    wait_all_gone();
+    assert_int_equal(atomic_load(&wrong), 0);
+}
+
 /* --- names ------------------------------------------------------------------------------------------------------------ */
 
 static enum engine_result registrar(struct process *p)
@@ -603,7 +642,7 @@ static int start(void **state)
     const char *n = getenv("SCHEDULERS");
     struct vm_options opt = { .schedulers = n != NULL ? (unsigned)atoi(n) : 3, .job_threads = 3 };
     step_fn *all[] = { leaf, spawner, ponger, pinger, collector, sender, chain, chain_watcher,
-                       monitor_all, endless, killer, sleeper, timed, registrar, busy, selective,
+                       monitor_all, endless, killer, sleeper, timed, short_lived, late_reader, registrar, busy, selective,
                        job_user };
 
     (void)state;
@@ -633,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_dying_targets),
         cmocka_unit_test(test_exit_busy),
         cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_timers_of_the_dead),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_world),
         cmocka_unit_test(test_jobs),
