@@ -63,8 +63,16 @@ static term objects_copy(struct table *t, struct heap *h, struct row *r, term ke
 {
     term list = TERM_NIL;
 
-    if (t->type == TABLE_SET || is_ordered(t))
+    if (LIKELY(t->type == TABLE_SET || is_ordered(t))) {
+        if (LIKELY(row_is_flat(r))) {   /* list and tuple in one piece */
+            term *at = heap_alloc(h, CONS_WORDS + r->words), *to = at + CONS_WORDS;
+
+            for (size_t i = 0; i < r->words; i++)
+                to[i] = r->data[i];
+            return cons_make(&at, box_term(to), TERM_NIL);
+        }
         return heap_cons(h, row_copy(r, h), TERM_NIL);
+    }
     for (; r != NULL && set_same_key(&t->set, r, key, hash); r = r->next)
         if (!r->ghost)
             list = heap_cons(h, row_copy(r, h), list);

@@ -42,8 +42,7 @@ term row_copy(const struct row *r, struct heap *h)
 {
     term *at = heap_alloc(h, r->words);
 
-    /* nothing but immediate words (and immortal funs) in the tuple */
-    if (LIKELY(r->words == 1 + header_size(r->data[0]))) {
+    if (LIKELY(row_is_flat(r))) {
         memcpy(at, r->data, r->words * sizeof(term));
         return box_term(at);
     }

@@ -26,6 +26,9 @@ struct row {
 #define row_object(r)          box_term((r)->data)
 #define row_key(r, keypos)     ((r)->data[keypos])  /* keypos from 1 */
 
+/* Nothing but immediate words (and immortal funs) in the tuple? */
+#define row_is_flat(r)         ((r)->words == 1 + header_size((r)->data[0]))
+
 struct row *row_new(term object);
 void row_free(struct row *r);
 /* Put object in place of what r holds, when it fits exactly; false: nothing changed. */
