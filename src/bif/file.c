@@ -3,12 +3,13 @@
  * file.c - files, for programs that run without OTP's kernel
  *
  * Each built-in runs twice: first it submits a job and waits, then, called again with the job done,
- * it makes the result. Open files are {file_descriptor, prim_file, Handle}: all are raw, and what
- * kernel does with a process for each file is not done.
+ * it makes the result. Open files are {file_descriptor, prim_file, Handle} when raw, else pids of
+ * processes that speak the I/O protocol (io_leader.c); the functions here reach the file itself.
  */
 #include "bif/bif.h"
 #include "base/alloc.h"
 #include "bif/file_job.h"
+#include "bif/open_file.h"
 #include "bif/text.h"
 #include "heap/blob.h"
 #include "heap/iolist.h"
@@ -495,37 +496,30 @@ term bif_loader_read_link_info(struct process *p, const term *a)
 
 /* --- open files --------------------------------------------------------------------------------------------- */
 
-struct open_file { _Atomic int fd; bool binary; };
-
-#define blob_file(b) ((struct open_file *)(void *)(b)->data)
-
-static void file_dtor(struct blob *b)
+/* The blob of a raw file or of a file server's pid, if it is open; its position is where the program
+ * believes it is. NULL: none. */
+static struct blob *file_of(struct process *p, term t)
 {
-    int fd = atomic_exchange(&blob_file(b)->fd, -1);
+    struct blob *b = NULL;
 
-    if (fd >= 0)
-        close(fd);
+    if (is_local_pid(t))
+        b = file_server_find(p, t);
+    else if (is_tuple_n(t, 3) && tuple_elem(t, 0) == ATOM_file_descriptor)
+        b = open_file_of_handle(tuple_elem(t, 2));
+    if (b == NULL || atomic_load(&blob_file(b)->fd) < 0)
+        return NULL;
+    open_file_rewind(blob_file(b));
+    return b;
 }
 
-/* The blob of {file_descriptor, prim_file, Handle} if it is open, else NULL. */
-static struct blob *file_of(term t)
-{
-    term handle;
-
-    if (!is_tuple_n(t, 3) || tuple_elem(t, 0) != ATOM_file_descriptor)
-        return NULL;
-    handle = tuple_elem(t, 2);
-    if (!box_is(handle, HK_MAGIC) || magic_blob(handle)->dtor != file_dtor)
-        return NULL;
-    return atomic_load(&blob_file(magic_blob(handle))->fd) >= 0 ? magic_blob(handle) : NULL;
-}
+struct open_modes { bool binary, utf8, raw; };
 
 /* Flags for open(2); -1: a mode that is none. */
-static int open_flags(term modes, bool *ret_binary)
+static int open_flags(term modes, struct open_modes *ret)
 {
     bool rd = false, wr = false, append = false, excl = false;
 
-    *ret_binary = false;
+    *ret = (struct open_modes){ 0 };
     for (; is_cons(modes); modes = cdr(modes)) {
         term m = car(modes);
 
@@ -538,7 +532,11 @@ static int open_flags(term modes, bool *ret_binary)
         else if (m == ATOM_exclusive)
             wr = excl = true;
         else if (m == ATOM_binary)
-            *ret_binary = true;
+            ret->binary = true;
+        else if (m == ATOM_raw)
+            ret->raw = true;
+        else if (is_tuple_n(m, 2) && tuple_elem(m, 0) == ATOM_encoding)
+            ret->utf8 = tuple_elem(m, 1) == ATOM_utf8 || tuple_elem(m, 1) == ATOM_unicode;
         else if (!is_atom(m) && !is_tuple(m))
             return -1;
     }
@@ -551,16 +549,32 @@ static int open_flags(term modes, bool *ret_binary)
     return O_RDONLY;
 }
 
+/* A process that serves the file to whoever has its pid, until it is closed or the opener ends. */
+static term server_start(struct process *p, term handle)
+{
+    struct heap *h = &p->heap;
+    struct spawn_options opt = { .prio = PRIO_NORMAL, .group_leader = TERM_NONE,
+                                 .monitor_opts = TERM_NONE };
+    term args = heap_cons(h, p->pid, heap_cons(h, handle, TERM_NIL));
+    term pid = process_spawn_mfa(p, ATOM_rnode_io, ATOM_serve, args, &opt, NULL);
+
+    if (pid == TERM_NONE)
+        return bif_error(p, ATOM_system_limit);
+    file_server_add(p, pid, handle);
+    return ok(p, pid);
+}
+
 static term finish_open(struct process *p, const term *a, struct file_job *j)
 {
-    struct blob *b = blob_new(sizeof(struct open_file));
+    struct open_modes modes;
     term handle;
+    int fd = j->fd;
 
-    atomic_init(&blob_file(b)->fd, j->fd);
     j->fd = -1;
-    open_flags(a[1], &blob_file(b)->binary);
-    b->dtor = file_dtor;
-    handle = magic_make(&p->heap, b);
+    open_flags(a[1], &modes);
+    handle = magic_make(&p->heap, open_file_new(fd, modes.binary, modes.utf8));
+    if (!modes.raw)
+        return server_start(p, handle);
     return ok(p, heap_tuple3(&p->heap, ATOM_file_descriptor, ATOM_prim_file, handle));
 }
 
@@ -568,12 +582,12 @@ term bif_file_open(struct process *p, const term *a)
 {
     struct file_job *j;
     term result;
-    bool binary;
+    struct open_modes modes;
     int flags;
 
     if (second_half(p, a, 2, finish_open, &result))
         return result;
-    flags = is_list(a[1]) ? open_flags(a[1], &binary) : -1;
+    flags = is_list(a[1]) ? open_flags(a[1], &modes) : -1;
     j = file_job_new(FILE_OPEN);
     j->path = path_of(a[0]);
     j->flags = flags;
@@ -586,18 +600,22 @@ term bif_file_open(struct process *p, const term *a)
 
 term bif_file_close(struct process *p, const term *a)
 {
-    struct blob *b = file_of(a[0]);
+    struct blob *b = file_of(p, a[0]);
 
     if (b == NULL)
-        return error_of(p, ATOM_einval);
-    file_dtor(b);
+        return error_of(p, is_local_pid(a[0]) ? ATOM_terminated : ATOM_einval);
+    open_file_close(blob_file(b));
+    if (is_local_pid(a[0])) {
+        file_server_remove(p, a[0]);
+        process_send(p, a[0], ATOM_rnode_io_stop);
+    }
     return ATOM_ok;
 }
 
 /* Submit j on the open file a[0]; takes j. */
 static term file_call(struct process *p, const term *a, size_t n, struct file_job *j)
 {
-    struct blob *b = file_of(a[0]);
+    struct blob *b = file_of(p, a[0]);
 
     if (b == NULL) {
         file_job_free(j);
@@ -629,6 +647,32 @@ term bif_file_read(struct process *p, const term *a)
     j = file_job_new(FILE_READ);
     j->size = (size_t)small_val(a[1]);
     return file_call(p, a, 2, j);
+}
+
+/* With what is read ahead: no rewinding. */
+term bif_file_read_line(struct process *p, const term *a)
+{
+    struct file_job *j = file_job_take(p);
+    struct blob *b = is_local_pid(a[0]) ? file_server_find(p, a[0]) :
+                     is_tuple_n(a[0], 3) ? open_file_of_handle(tuple_elem(a[0], 2)) : NULL;
+    term line;
+
+    if (j == NULL && p->job != NULL)
+        return bif_wait(p, 1, a);
+    if (j != NULL) {
+        open_file_fill(blob_file(j->held), j);
+        file_job_free(j);
+    }
+    if (b == NULL || atomic_load(&blob_file(b)->fd) < 0)
+        return error_of(p, ATOM_einval);
+    switch (open_file_line(blob_file(b), &p->heap, false, &line)) {
+    case TAKE_DONE:
+        return ok(p, line);
+    case TAKE_EOF:
+        return ATOM_eof;
+    default:
+        return job_submit(p, &open_file_reader(b)->job, 1, a);
+    }
 }
 
 term bif_file_pread(struct process *p, const term *a)
@@ -697,7 +741,7 @@ static bool place_of(term t, int *ret_whence, int64_t *ret_offset)
 
 term bif_file_position(struct process *p, const term *a)
 {
-    struct blob *b = file_of(a[0]);
+    struct blob *b = file_of(p, a[0]);
     int whence;
     int64_t offset;
     off_t at;

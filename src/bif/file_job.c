@@ -129,6 +129,19 @@ static int run_pread(struct file_job *j)
     return 0;
 }
 
+/* Whatever comes first: standard input may be a person. */
+static int run_read_some(struct file_job *j)
+{
+    void *room = buf_room(&j->data, j->size);
+    ssize_t n;
+
+    do
+        n = read(j->fd, room, j->size);
+    while (n < 0 && errno == EINTR);
+    j->data.len = n > 0 ? (size_t)n : 0;
+    return n < 0 ? errno : 0;
+}
+
 static int run_pwrite(struct file_job *j)
 {
     size_t done = 0;
@@ -214,6 +227,8 @@ static int run_op(struct file_job *j)
         return FAILED(fsync(j->fd));
     case FILE_TRUNCATE:
         return run_truncate(j);
+    case FILE_READ_SOME:
+        return run_read_some(j);
     }
     UNREACHABLE();
 }
