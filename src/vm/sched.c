@@ -270,12 +270,19 @@ void sched_enqueue(struct process *p)
     put_own(s, p);
 }
 
+/* The first child goes to run_next, so that spawning one process and waiting for it stays on this
+ * core and wakes nobody; further ones queue up behind it, in the order in which they were made. */
 void sched_enqueue_new(struct process *p)
 {
-    if (sched_self == NULL)
+    struct sched *s = sched_self;
+
+    if (s == NULL)
         put_foreign(p);
+    else if (p->prio == PRIO_NORMAL && s->current != NULL && s->priv->run_next == NULL &&
+             !runq_has_work(&s->priv->q[PRIO_NORMAL]))
+        s->priv->run_next = p;
     else
-        put_own(sched_self, p);
+        put_own(s, p);
 }
 
 /* --- stopping the world --------------------------------------------------------------------------------- */
@@ -440,8 +447,12 @@ static void account(struct sched *s, struct process *p, int64_t before)
 /* p is done running for now and others may have it. */
 static void put_back(struct sched *s, struct process *p)
 {
+    struct process *first = TAKE(s->priv->run_next);
+
     p->sched = NULL;
     s->current = NULL;
+    if (first != NULL)          /* what it made ready has waited through its slice */
+        put_own(s, first);
     atomic_store_explicit(&p->state, PROC_RUNNABLE, memory_order_release);
     put_own(s, p);
 }
