@@ -16,7 +16,7 @@ function copy/2
     return
 
 function inplace/2
-    test_heap 3 2
+    test_heap 6 2
     put_tuple2 x2 [x0 x1]
     update_record inplace 2 x2 x2 [1 done]
     move x2 x0
