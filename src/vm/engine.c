@@ -261,7 +261,13 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
 #define ANY(w)   ANY_OF(w, sc, E)
 #define ANY_REF(w) ((term *)(((w) & 8 ? (char *)E : (char *)sc) + ((w) >> 4)))
 
-#define DISPATCH() goto *(void *)((const char *)&&v0 + *(const int32_t *)I)
+#define DISPATCH_HERE() goto *(void *)((const char *)&&v0 + *(const int32_t *)I)
+/* clang needs minutes for a thousand indirect jumps in one function, and merges them anyway. */
+#ifdef __clang__
+#define DISPATCH() goto dispatch
+#else
+#define DISPATCH() DISPATCH_HERE()
+#endif
 #define GOTO(to) do { I = (const char *)(uintptr_t)(to); DISPATCH(); } while (0)
 #define SKIP(n)  do { I += (n); DISPATCH(); } while (0)
 #define SYNC()   do { p->heap.H = H; p->heap.E = E; sc->fcalls = FC; } while (0)
@@ -325,11 +331,17 @@ ALWAYS_INLINE double double_of(uint64_t bits)
 #define PINNED(reg)
 #endif
 
+#ifdef __clang__
+#define NOCLONE
+#else
+#define NOCLONE __attribute__((noclone))
+#endif
+
 /* The process costs no register: bodies reach it through the scheduler. */
 #define p (sc->current)
 
 /* Run the current process of s. With NULL: only tell where the handlers are. */
-static NOINLINE __attribute__((noclone)) enum engine_result interpret(struct sched *const s)
+static NOINLINE NOCLONE enum engine_result interpret(struct sched *const s)
 {
     static const int32_t labels[OP_VARIANTS] = {
 #include "vm/ops/op_labels.inc"
@@ -359,6 +371,10 @@ static NOINLINE __attribute__((noclone)) enum engine_result interpret(struct sch
     FC = sc->fcalls;
     GOTO(p->ip);
 
+#ifdef __clang__
+dispatch:
+    DISPATCH_HERE();
+#endif
 #include "vm/ops/op_interp.inc"
 
     /* The slice may be over, or a collection is due: to_ip is entered with `live` registers. */
