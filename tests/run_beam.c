@@ -147,7 +147,8 @@ static int prepare_all(int n, char **paths)
 int main(int argc, char **argv)
 {
     struct vm_options opt = { .schedulers = 1 };
-    struct spawn_options so = { .prio = PRIO_NORMAL, .group_leader = TERM_NONE, .monitor_opts = TERM_NONE };
+    struct spawn_options so = {
+        .prio = PRIO_NORMAL, .group_leader = TERM_NONE, .monitor_opts = TERM_NONE};
     struct heap bag;
     term args = TERM_NIL, f;
     char *path;

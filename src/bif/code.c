@@ -23,7 +23,7 @@ static term error_pair(struct process *p, const char *why)
     return heap_tuple2(&p->heap, ATOM_error, atom_from_cstr(why));
 }
 
-/* --- questions -------------------------------------------------------------------------------------- */
+/* --- questions -------------------------------------------------------------------------------- */
 
 term bif_module_loaded_1(struct process *p, const term *a)
 {
@@ -101,7 +101,7 @@ term bif_check_process_code_2(struct process *p, const term *a)
     return boolean(other == p && code_process_uses_old(other, a[1]));
 }
 
-/* --- loading from binaries ------------------------------------------------------------------------------ */
+/* --- loading from binaries -------------------------------------------------------------------- */
 
 /* Prepare the module in binary t. 0 or a negative code; -ERR_ARGUMENT: not a binary. */
 static int prepare(struct process *p, term module, term t, struct prepared **ret,
@@ -244,7 +244,7 @@ term bif_code_load_binary_3(struct process *p, const term *a)
     return r;
 }
 
-/* --- removing ---------------------------------------------------------------------------------------------- */
+/* --- removing --------------------------------------------------------------------------------- */
 
 term bif_delete_module_1(struct process *p, const term *a)
 {
@@ -296,7 +296,7 @@ term bif_code_delete_1(struct process *p, const term *a)
     return is_atom(a[0]) ? boolean(code_delete(a[0]) == 0) : bif_badarg(p);
 }
 
-/* --- files: the native code server ---------------------------------------------------------------------------- */
+/* --- files: the native code server ------------------------------------------------------------ */
 
 static term load_result(struct process *p, term module, enum load_state state)
 {
@@ -450,7 +450,8 @@ term bif_code_add_patha_1(struct process *p, const term *a)
     return add_path(p, a[0], true);
 }
 
-/* The directory of an application: the parent of a path entry .../App/ebin or .../App-Version/ebin. */
+/* The directory of an application: the parent of a path entry .../App/ebin or .../App-Version/ebin.
+ */
 static char *app_dir(const char *app)
 {
     size_t len = strlen(app);
@@ -517,7 +518,7 @@ term bif_code_get_mode_0(struct process *p, const term *a)
     return atom_from_cstr("interactive");
 }
 
-/* --- looking into files ---------------------------------------------------------------------------------------- */
+/* --- looking into files ----------------------------------------------------------------------- */
 
 term bif_beamfile_chunk_2(struct process *p, const term *a)
 {

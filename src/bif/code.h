@@ -21,7 +21,8 @@ enum load_state {
 /* Read Module.beam from the code path (or dir/Module.beam when path is not NULL) on a blocking
  * thread and commit it. Call again with the same arguments when the built-in is. n, args: those
  * of the built-in. */
-enum load_state module_load(struct process *p, term module, const char *path, size_t n, const term *args);
+enum load_state module_load(struct process *p, term module, const char *path, size_t n,
+                            const term *args);
 
 /* Full name of the first file of that name on the code path, or NULL; the caller's to free. May
  * block for a moment. */

@@ -28,7 +28,7 @@ struct load_job {
     term on_load;                   /* the process that runs the on_load function, or TERM_NONE */
 };
 
-/* --- files -------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static bool read_file(const char *path, struct buf *out)
 {
@@ -85,7 +85,7 @@ static void load_free(struct job *job)
     mem_free(lj);
 }
 
-/* --- where modules came from --------------------------------------------------------------------------- */
+/* --- where modules came from ------------------------------------------------------------------ */
 
 struct origin { term module; const char *path; struct origin *next; };
 
@@ -116,7 +116,7 @@ const char *module_file(term module)
     return o == NULL ? NULL : o->path;
 }
 
-/* --- loading ---------------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 /* The on_load function runs in a process of its own. */
 static term start_on_load(struct process *p, term module)
@@ -183,7 +183,7 @@ enum load_state module_load(struct process *p, term module, const char *path, si
     return state;
 }
 
-/* --- error_handler ------------------------------------------------------------------------------------------- */
+/* --- error_handler ---------------------------------------------------------------------------- */
 
 /* undef for M:F(Args), as if the call itself had raised it. */
 static term undef(struct process *p, const term *a)

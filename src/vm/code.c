@@ -23,7 +23,7 @@
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t code_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* --- exports ----------------------------------------------------------------------------------------- */
+/* --- exports ---------------------------------------------------------------------------------- */
 
 #define EXPORT_BUCKETS (1u << 16)
 #define FUN_BUCKETS    (1u << 14)
@@ -89,7 +89,7 @@ bool export_is_defined(const struct export *e)
            atomic_load(&e->reserved[0]) != engine_stub_undefined();
 }
 
-/* --- fun entries --------------------------------------------------------------------------------------- */
+/* --- fun entries ------------------------------------------------------------------------------ */
 
 struct fun_node {
     struct fun_entry entry;
@@ -117,12 +117,13 @@ struct fun_entry *fun_entry_find(term module, uint32_t index, const uint8_t md5[
                     md5, arity, num_free);
 }
 
-struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[16], uint32_t old_uniq,
-                                uint32_t arity, uint32_t num_free)
+struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[16],
+                                uint32_t old_uniq, uint32_t arity, uint32_t num_free)
 {
-    struct fun_node *_Atomic *bucket = &fun_table[mfa_hash(module, md5[0] | md5[1] << 8, index) % FUN_BUCKETS];
-    struct fun_entry *e = fun_find(atomic_load_explicit(bucket, memory_order_acquire), module, index,
-                                   md5, arity, num_free);
+    struct fun_node *_Atomic *bucket =
+        &fun_table[mfa_hash(module, md5[0] | md5[1] << 8, index) % FUN_BUCKETS];
+    struct fun_entry *e = fun_find(atomic_load_explicit(bucket, memory_order_acquire), module,
+                                   index, md5, arity, num_free);
     struct fun_node *n;
 
     if (e != NULL)
@@ -146,7 +147,7 @@ struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[1
     return e;
 }
 
-/* --- modules and images ----------------------------------------------------------------------------------- */
+/* --- modules and images ----------------------------------------------------------------------- */
 
 static struct module *_Atomic module_table[MODULE_BUCKETS];
 
@@ -305,7 +306,7 @@ bool prepared_has_on_load(const struct prepared *pr)
     return pr->image->has_on_load;
 }
 
-/* --- switching ------------------------------------------------------------------------------------------------ */
+/* --- switching -------------------------------------------------------------------------------- */
 
 static void export_set_undefined(struct export *e)
 {
@@ -414,7 +415,7 @@ int code_delete(term module)
     return rc;
 }
 
-/* --- purging ------------------------------------------------------------------------------------------------ */
+/* --- purging ---------------------------------------------------------------------------------- */
 
 bool code_process_uses_old(const struct process *p, term module)
 {
@@ -460,7 +461,8 @@ int code_purge_start(struct process *p, term module, bool kill)
         rc = -ERR_BUSY;
     } else {
         for (size_t i = 0; i < im->n_funs; i++)
-            if (atomic_load(&im->funs[i]->code) == (const void *)((char *)im->code + im->fun_entries[i]))
+            if (atomic_load(&im->funs[i]->code) ==
+                (const void *)((char *)im->code + im->fun_entries[i]))
                 atomic_store(&im->funs[i]->code, NULL);
         m->old = NULL;
         /* Processes that were told to die still stand in the code, so it is kept then. Literals
@@ -476,7 +478,7 @@ int code_purge_start(struct process *p, term module, bool kill)
     return rc;
 }
 
-/* --- what modules say of themselves ------------------------------------------------------------------------ */
+/* --- what modules say of themselves ----------------------------------------------------------- */
 
 static term name_and_arity(struct heap *h, term name, uint32_t arity, term list)
 {
@@ -496,7 +498,8 @@ term code_module_info(struct heap *h, term module, term item)
         return module;
     if (strcmp(key, "exports") == 0) {
         for (size_t i = im->n_listed; i-- > 0; )
-            list = name_and_arity(h, im->exports[i].export->function, im->exports[i].export->arity, list);
+            list = name_and_arity(h, im->exports[i].export->function, im->exports[i].export->arity,
+                                  list);
         return list;
     }
     if (strcmp(key, "functions") == 0) {
@@ -553,7 +556,7 @@ void export_use_fallback(struct export *e)
     atomic_store(&e->reserved[0], engine_stub_bif());
 }
 
-/* --- the code path ---------------------------------------------------------------------------------------------- */
+/* --- the code path ---------------------------------------------------------------------------- */
 
 static char **_Atomic path_dirs;
 static _Atomic size_t path_n;

@@ -36,7 +36,8 @@ void prepared_free(struct prepared *pr);
 term prepared_module(const struct prepared *pr);
 bool prepared_has_on_load(const struct prepared *pr);
 
-/* Make n modules current at once; takes them on success. -ERR_BUSY: *ret_module still has old code. */
+/* Make n modules current at once; takes them on success. -ERR_BUSY: *ret_module still has old code.
+ */
 int  code_commit(struct prepared **pr, size_t n, term *ret_module);
 
 /* Let the external term format find funs and exports (heap/etf.h); engine_init calls it. */
@@ -45,7 +46,8 @@ void code_bind_etf(void);
 bool code_is_loaded(term module);
 bool code_has_old(term module);
 /* Drop old code. kill false: only when no process uses it (-ERR_BUSY); true: processes that do are
- * killed. p is the caller, which is never killed here; NULL is fine. -ERR_NOT_FOUND: no old code. */
+ * killed. p is the caller, which is never killed here; NULL is fine. -ERR_NOT_FOUND: no old code.
+ */
 int  code_purge_start(struct process *p, term module, bool kill);
 /* Make current code old, exports undefined. */
 int  code_delete(term module);
@@ -64,7 +66,8 @@ bool code_process_uses_old(const struct process *p, term module);
 void export_use_fallback(struct export *e);
 
 /* Lend the chunk with that tag of the .beam at data; false: there is none. */
-bool code_file_chunk(const void *data, size_t len, const char *tag, const uint8_t **ret, size_t *ret_len);
+bool code_file_chunk(const void *data, size_t len, const char *tag, const uint8_t **ret,
+                     size_t *ret_len);
 /* MD5 of a .beam as module_info(md5) gives it; false: not a .beam. */
 bool code_file_md5(const void *data, size_t len, uint8_t ret[16]);
 

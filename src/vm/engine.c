@@ -34,8 +34,18 @@ enum shared { SHARED_DONE, SHARED_WAKE, SHARED_APPLY, SHARED_APPLY_FUN, SHARED_R
               SHARED_HIBERNATE, SHARED_COUNT };
 static uint64_t shared_code[SHARED_COUNT];
 
-enum arith { ARITH_add, ARITH_sub, ARITH_mul, ARITH_div, ARITH_rem, ARITH_band, ARITH_bor, ARITH_bxor,
-             ARITH_bsl, ARITH_bsr };
+enum arith {
+    ARITH_add,
+    ARITH_sub,
+    ARITH_mul,
+    ARITH_div,
+    ARITH_rem,
+    ARITH_band,
+    ARITH_bor,
+    ARITH_bxor,
+    ARITH_bsl,
+    ARITH_bsr
+};
 
 typedef term arith_fn(struct heap *h, term a, term b, term *ret_error);
 static arith_fn *const arith_fns[] = {
@@ -56,7 +66,7 @@ static NOINLINE bool slow_less(term a, term b)
 }
 
 #define ANY_OF(w, x_base, E_) \
-    (((w) & 7) != TAG_HDR ? (w) : *(term *)(((w) & 8 ? (char *)(E_) : (char *)(x_base)) + ((w) >> 4)))
+    (((w)&7) != TAG_HDR ? (w) : *(term *)(((w)&8 ? (char *)(E_) : (char *)(x_base)) + ((w) >> 4)))
 
 #define PAIRS_INLINE 32
 
@@ -249,7 +259,7 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
     return export_get(m, f, n)->code;
 }
 
-/* --- the interpreter ---------------------------------------------------------------------------- */
+/* --- the interpreter -------------------------------------------------------------------------- */
 
 #define U16(off) (*(const uint16_t *)(I + (off)))
 #define S32(off) (*(const int32_t *)(I + (off)))
@@ -580,7 +590,7 @@ badarg_n:                       /* args[0..live) are the arguments of ex */
 raise_arith:                    /* p->exc.reason is set */
     set_error(p, p->exc.reason);
     live = 2;
-raise_guard:                    /* p->exc is set but for the trace; the call was ex(args[0..live)) */
+raise_guard: /* p->exc is set but for the trace; the call was ex(args[0..live)) */
     p->action = BIF_NOTHING;
     SYNC();
     exception_trace_take(p, I, ex->module, ex->function,
@@ -626,7 +636,7 @@ process_exit_synced:
 
 #undef p
 
-/* --- for the rest of the room ------------------------------------------------------------------ */
+/* --- for the rest of the room ----------------------------------------------------------------- */
 
 static uint64_t shared_instr(enum op_id op, unsigned n)
 {
@@ -660,10 +670,14 @@ void engine_init(void)
     ENGINE_EXPORTS(ENGINE_EXPORT_ROW)
 #undef ENGINE_EXPORT_ROW
     /* Calls of these become instructions; here they are for apply and funs. */
-    atomic_store(&export_get(ATOM_erlang, ATOM_apply, 3)->code, (const void *)&shared_code[SHARED_APPLY]);
-    atomic_store(&export_get(ATOM_erlang, ATOM_apply, 2)->code, (const void *)&shared_code[SHARED_APPLY_FUN]);
-    atomic_store(&export_get(ATOM_erlang, ATOM_yield, 0)->code, (const void *)&shared_code[SHARED_YIELD]);
-    atomic_store(&export_get(ATOM_erlang, ATOM_hibernate, 3)->code, (const void *)&shared_code[SHARED_HIBERNATE]);
+    atomic_store(&export_get(ATOM_erlang, ATOM_apply, 3)->code,
+                 (const void *)&shared_code[SHARED_APPLY]);
+    atomic_store(&export_get(ATOM_erlang, ATOM_apply, 2)->code,
+                 (const void *)&shared_code[SHARED_APPLY_FUN]);
+    atomic_store(&export_get(ATOM_erlang, ATOM_yield, 0)->code,
+                 (const void *)&shared_code[SHARED_YIELD]);
+    atomic_store(&export_get(ATOM_erlang, ATOM_hibernate, 3)->code,
+                 (const void *)&shared_code[SHARED_HIBERNATE]);
 }
 
 enum engine_result engine_run(struct sched *s, struct process *p)

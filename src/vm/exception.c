@@ -181,7 +181,7 @@ const void *exception_deliver(struct process *p)
     return handler;
 }
 
-/* --- traces as terms ---------------------------------------------------------------------------- */
+/* --- traces as terms -------------------------------------------------------------------------- */
 
 /* [{file, F}, {line, N}] of a program counter in front of tail; tail alone when unknown. */
 static term location(struct heap *h, const struct image *im, const void *pc, term tail)

@@ -19,7 +19,7 @@
 
 #include <stdio.h>
 
-/* --- integers of the code ------------------------------------------------------------------------ */
+/* --- integers of the code --------------------------------------------------------------------- */
 
 static term big_term(struct heap *h, const struct beam_arg *a)
 {
@@ -59,7 +59,8 @@ static void collect_big(struct loader *ld, const struct beam_arg *a, struct heap
     if (ld->n_bigs == ld->cap_bigs) {
         ld->cap_bigs = ld->cap_bigs ? 2 * ld->cap_bigs : 16;
         ld->bigs = mem_realloc(ld->bigs, ld->cap_bigs * sizeof *ld->bigs);
-        ld->literals = mem_realloc(ld->literals, (ld->n_literals + ld->cap_bigs + 2) * sizeof(term));
+        ld->literals =
+            mem_realloc(ld->literals, (ld->n_literals + ld->cap_bigs + 2) * sizeof(term));
     }
     ld->bigs[ld->n_bigs].bytes = bytes;
     ld->bigs[ld->n_bigs].value = value;
@@ -82,7 +83,7 @@ static bool collect_bigs(struct loader *ld, struct heap *bag)
     return rc == 0;
 }
 
-/* --- tables ------------------------------------------------------------------------------------------ */
+/* --- tables ----------------------------------------------------------------------------------- */
 
 static bool load_atoms(struct loader *ld)
 {
@@ -114,7 +115,8 @@ static bool load_imports(struct loader *ld)
     return true;
 }
 
-static term decode(struct loader *ld, const struct beam_bytes *b, struct heap *bag, const char *what)
+static term decode(struct loader *ld, const struct beam_bytes *b, struct heap *bag,
+                   const char *what)
 {
     struct reader r = reader_make(b->data, b->len);
     term t = etf_decode(bag, &r, 0);
@@ -139,7 +141,8 @@ static bool load_literals(struct loader *ld)
         ld->literals[i] = decode(ld, &f->literals[i], &bag, "literal");
     if (ld->rc == 0 && collect_bigs(ld, &bag)) {
         n = ld->n_literals + ld->n_bigs;
-        ld->literals[n] = f->attributes.len > 0 ? decode(ld, &f->attributes, &bag, "Attr") : TERM_NIL;
+        ld->literals[n] =
+            f->attributes.len > 0 ? decode(ld, &f->attributes, &bag, "Attr") : TERM_NIL;
         ld->literals[n + 1] = f->compile_info.len > 0
                             ? decode(ld, &f->compile_info, &bag, "CInf") : TERM_NIL;
         if (ld->rc == 0) {
@@ -188,7 +191,7 @@ static void load_lines(struct loader *ld)
         im->files[i] = mem_printf("%.*s", (int)f->files[i].len, (const char *)f->files[i].data);
 }
 
-/* --- labels of exports and funs ------------------------------------------------------------------------- */
+/* --- labels of exports and funs --------------------------------------------------------------- */
 
 static bool entry_of(struct loader *ld, uint32_t label, const char *what, uint32_t *ret)
 {
@@ -233,7 +236,8 @@ static bool load_entries(struct loader *ld)
         if (!check_arity(ld, im->on_load_entry, 0, "on_load"))
             return false;
         im->exports[im->n_exports].entry = im->on_load_entry;
-        im->exports[im->n_exports++].export = export_get(ld->module, atom_from_cstr(ON_LOAD_EXPORT), 0);
+        im->exports[im->n_exports++].export =
+            export_get(ld->module, atom_from_cstr(ON_LOAD_EXPORT), 0);
     }
     for (uint32_t i = 0; i < f->n_funs; i++)
         if (!entry_of(ld, f->funs[i].label, "fun", &im->fun_entries[i]) ||
@@ -242,7 +246,7 @@ static bool load_entries(struct loader *ld)
     return true;
 }
 
-/* --- the whole ---------------------------------------------------------------------------------------------- */
+/* --- the whole -------------------------------------------------------------------------------- */
 
 static bool load_all(struct loader *ld, term expect)
 {
@@ -255,7 +259,8 @@ static bool load_all(struct loader *ld, term expect)
         return load_fail(ld, "the file holds module %s", atom_text(ld->module, NULL));
     memcpy(im->md5, f->md5, sizeof im->md5);
     im->n_strings = f->strings.len;
-    im->strings = mem_dup(f->strings.len > 0 ? (const void *)f->strings.data : "", f->strings.len + (f->strings.len == 0));
+    im->strings = mem_dup(f->strings.len > 0 ? (const void *)f->strings.data : "",
+                          f->strings.len + (f->strings.len == 0));
     load_lines(ld);
     if (!load_imports(ld) || !load_funs(ld) || !load_literals(ld))
         return false;
@@ -322,7 +327,8 @@ int code_prepare(const void *beam, size_t len, term expect, struct prepared **re
     return rc;
 }
 
-bool code_file_chunk(const void *data, size_t len, const char *tag, const uint8_t **ret, size_t *ret_len)
+bool code_file_chunk(const void *data, size_t len, const char *tag, const uint8_t **ret,
+                     size_t *ret_len)
 {
     struct beam_bytes chunk;
 

@@ -225,7 +225,8 @@ static void drop(struct loader *ld, unsigned n)
     memmove(&ld->queue[0], &ld->queue[n], ld->queued * sizeof ld->queue[0]);
 }
 
-/* One range describes a fused instruction: the frame of its first operation, the line of its last. */
+/* One range describes a fused instruction: the frame of its first operation, the line of its last.
+ */
 static bool same_place(const struct loader *ld, unsigned i, unsigned n)
 {
     const struct pending *q = &ld->queue[i];

@@ -49,7 +49,10 @@ struct loader {
     struct export **imports;
     term    *literals;                  /* file literals, then integers of the code */
     size_t   n_literals, cap_literals;
-    struct { const uint8_t *bytes; int64_t value; } *bigs;   /* integers, same order, from n_literals */
+    struct {
+        const uint8_t *bytes;
+        int64_t value;
+    } * bigs; /* integers, same order, from n_literals */
     size_t   n_bigs, cap_bigs;
 
     uint32_t *label_off;                /* offset in code + 1; 0: not seen */
@@ -67,7 +70,7 @@ struct loader {
     size_t   cap_ranges, cap_functions;
     struct pending queue[OP_FUSE_MAX];
     unsigned queued;
-    term    *tables;                    /* words of queued tables, released when the queue empties */
+    term *tables; /* words of queued tables, released when the queue empties */
     size_t   n_tables, cap_tables;
 
     /* the instruction being looked at */

@@ -171,7 +171,7 @@ void verify_reach_handler(struct loader *ld, uint32_t label)
     v->building = saved.building;
 }
 
-/* --- registers ------------------------------------------------------------------------------------- */
+/* --- registers -------------------------------------------------------------------------------- */
 
 uint32_t *verify_register(struct loader *ld, const struct beam_arg *a)
 {
@@ -292,7 +292,7 @@ bool verify_trim(struct loader *ld, uint32_t n)
     return true;
 }
 
-/* --- room ------------------------------------------------------------------------------------------------ */
+/* --- room ------------------------------------------------------------------------------------- */
 
 void verify_room(struct loader *ld, int64_t words)
 {

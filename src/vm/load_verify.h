@@ -50,7 +50,7 @@ void verify_keep_x(struct loader *ld, uint32_t n);
 /* y registers that are not set, set them: the collector or an exception may look at them. */
 void verify_settle(struct loader *ld);
 void verify_frame(struct loader *ld, int32_t frame);            /* a new frame, nothing set */
-bool verify_trim(struct loader *ld, uint32_t n);                /* n y registers go from the front */
+bool verify_trim(struct loader *ld, uint32_t n); /* n y registers go from the front */
 bool verify_no_catch(struct loader *ld);                        /* no catch is open in the frame */
 
 /* words of room were reserved, or are used. */
