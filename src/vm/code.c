@@ -210,6 +210,8 @@ static void images_change(struct image **add, size_t n_add, struct image *drop)
     new->n = n;
     qsort(new->image, n, sizeof new->image[0], image_cmp);
     atomic_store_explicit(&images, new, memory_order_release);
+    if (old != NULL)
+        epoch_retire(old, mem_free);
 }
 
 struct image *code_image_at(const void *pc)
