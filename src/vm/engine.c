@@ -334,8 +334,10 @@ ALWAYS_INLINE double double_of(uint64_t bits)
 }
 
 /* gcc would give some of the interpreter's registers away to rare paths and keep the instruction
- * pointer in memory; naming machine registers that C calls preserve keeps all of them. */
-#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__clang__)
+ * pointer in memory; naming machine registers that C calls preserve keeps all of them. Builds with
+ * a sanitizer need rbp for themselves. */
+#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define PINNED(reg) __asm__(reg)
 #else
 #define PINNED(reg)
