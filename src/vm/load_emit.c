@@ -322,7 +322,8 @@ void emit(struct loader *ld, enum op_id op, unsigned n, const struct operand *o)
     q->n = (uint8_t)n;
     q->frame = ld->frame;
     q->line = ld->line;
-    memcpy(q->o, o, n * sizeof *o);
+    if (n > 0)
+        memcpy(q->o, o, n * sizeof *o);
 }
 
 term *emit_table(struct loader *ld, size_t words)
