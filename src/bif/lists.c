@@ -73,16 +73,33 @@ term bif_lists_keysearch(struct process *p, const term *a)
                                                       : heap_tuple2(&p->heap, ATOM_value, t);
 }
 
+/* All conses that the block still has room for, 0 if few: a list is then built while it is walked
+ * the first time, and what is left over goes back with heap_trim. */
+static size_t conses_free(const struct heap *h)
+{
+    size_t words = (size_t)(h->E - h->H);
+
+    return words > 64 ? (words - 8) / CONS_WORDS : 0;
+}
+
 term bif_lists_reverse(struct process *p, const term *a)
 {
-    int64_t n = list_length(a[0]);
-    term result = a[1];
-    term *at;
+    size_t room = conses_free(&p->heap);
+    term *got = heap_alloc(&p->heap, room * CONS_WORDS), *at = got, *end = at + room * CONS_WORDS;
+    term result = a[1], l = a[0];
+    int64_t n;
 
+    for (; is_cons(l) && at < end; l = cdr(l))
+        result = cons_make(&at, car(l), result);
+    heap_trim(&p->heap, got, room * CONS_WORDS, at);
+    charge(p, (at - got) / CONS_WORDS / ELEMENTS_PER_REDUCTION);
+    if (LIKELY(is_nil(l)))
+        return result;
+    n = list_length(l);
     if (n < 0)
         return bif_badarg(p);
     at = heap_alloc(&p->heap, (size_t)n * CONS_WORDS);
-    for (term l = a[0]; is_cons(l); l = cdr(l))
+    for (; is_cons(l); l = cdr(l))
         result = cons_make(&at, car(l), result);
     charge(p, n / ELEMENTS_PER_REDUCTION);
     return result;
@@ -90,17 +107,30 @@ term bif_lists_reverse(struct process *p, const term *a)
 
 term bif_append(struct process *p, const term *a)
 {
-    int64_t n = list_length(a[0]);
-    term result;
-    term *at;
+    size_t room = conses_free(&p->heap);
+    term *got = heap_alloc(&p->heap, room * CONS_WORDS), *at = got, *end = at + room * CONS_WORDS;
+    term result, l = a[0];
+    int64_t n;
 
+    for (; is_cons(l) && at < end; l = cdr(l), at += CONS_WORDS) {
+        at[0] = car(l);
+        at[1] = cons_term(at + CONS_WORDS);
+    }
+    if (LIKELY(is_nil(l) && at > got)) {
+        at[-1] = a[1];
+        heap_trim(&p->heap, got, room * CONS_WORDS, at);
+        charge(p, (at - got) / CONS_WORDS / ELEMENTS_PER_REDUCTION);
+        return cons_term(got);
+    }
+    heap_trim(&p->heap, got, room * CONS_WORDS, got);
+    n = list_length(a[0]);
     if (n < 0)
         return bif_badarg(p);
     if (n == 0)
         return a[1];
     at = heap_alloc(&p->heap, (size_t)n * CONS_WORDS);
     result = cons_term(at);
-    for (term l = a[0]; is_cons(l); l = cdr(l), at += CONS_WORDS) {
+    for (l = a[0]; is_cons(l); l = cdr(l), at += CONS_WORDS) {
         at[0] = car(l);
         at[1] = cons_term(at + CONS_WORDS);
     }
