@@ -283,7 +283,12 @@ term bif_internal_purge_module_2(struct process *p, const term *a)
 
 term bif_code_purge_1(struct process *p, const term *a)
 {
-    return is_atom(a[0]) ? boolean(code_purge_start(p, a[0], true) == -ERR_BUSY) : bif_badarg(p);
+    size_t killed = 0;
+
+    if (!is_atom(a[0]))
+        return bif_badarg(p);
+    (void)!code_purge(p, a[0], true, &killed);
+    return boolean(killed > 0);
 }
 
 term bif_code_soft_purge_1(struct process *p, const term *a)

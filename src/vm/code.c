@@ -435,6 +435,13 @@ static void image_retired(void *ptr)
 
 int code_purge_start(struct process *p, term module, bool kill)
 {
+    size_t killed;
+
+    return code_purge(p, module, kill, &killed);
+}
+
+int code_purge(struct process *p, term module, bool kill, size_t *ret_killed)
+{
     struct module *m;
     struct image *im;
     struct process *other;
@@ -447,6 +454,7 @@ int code_purge_start(struct process *p, term module, bool kill)
     im = m == NULL ? NULL : m->old;
     if (im == NULL) {
         pthread_mutex_unlock(&code_lock);
+        *ret_killed = 0;
         return -ERR_NOT_FOUND;
     }
     world_stop();
@@ -477,6 +485,7 @@ int code_purge_start(struct process *p, term module, bool kill)
     }
     world_resume();
     pthread_mutex_unlock(&code_lock);
+    *ret_killed = kill ? users : 0;
     return rc;
 }
 

@@ -49,6 +49,8 @@ bool code_has_old(term module);
  * killed. p is the caller, which is never killed here; NULL is fine. -ERR_NOT_FOUND: no old code.
  */
 int  code_purge_start(struct process *p, term module, bool kill);
+/* The same, and how many processes were told to die. */
+int  code_purge(struct process *p, term module, bool kill, size_t *ret_killed);
 /* Make current code old, exports undefined. */
 int  code_delete(term module);
 
