@@ -498,7 +498,8 @@ static bool segment_fill(const struct bs_segment *s, struct bs_builder *b, struc
     case BS_FLOAT:
         return fill_float(s, b, e);
     case BS_STRING:
-        bs_put_string(b, s->bytes, (size_t)small_val(s->size));
+        bits = (uint64_t)small_val(s->size) * 8;
+        put_bits(b, (struct bits){ s->bytes, 0, bits }, bits);
         return true;
     case BS_UTF8:
     case BS_UTF16:
@@ -719,9 +720,12 @@ bool bs_put_binary(struct bs_builder *b, term value, term size, uint64_t unit)
     return true;
 }
 
-void bs_put_string(struct bs_builder *b, const uint8_t *bytes, size_t len)
+bool bs_put_string(struct bs_builder *b, const uint8_t *bytes, size_t len)
 {
+    if (!put_fits(b, (uint64_t)len * 8))
+        return false;
     put_bits(b, (struct bits){ bytes, 0, (uint64_t)len * 8 }, (uint64_t)len * 8);
+    return true;
 }
 
 bool bs_put_utf8(struct bs_builder *b, term value)

@@ -54,9 +54,17 @@ ALWAYS_INLINE term bs_get_position(term ctx)
     return small_make(match_position(ctx));
 }
 
-ALWAYS_INLINE void bs_set_position(term ctx, term position)
+/* False when the position lies outside the bitstring's storage: it was not one of this context. */
+ALWAYS_INLINE bool bs_set_position(term ctx, term position)
 {
-    match_position(ctx) = (uint64_t)small_val(position);
+    uint64_t at = (uint64_t)small_val(position);
+    const term *bin = box_ptr(match_binary(ctx));
+
+    if (UNLIKELY(!is_small(position) || at > match_end(ctx) ||
+                 (header_kind(bin[0]) == HK_BIN_REF && at < bin[2])))
+        return false;
+    match_position(ctx) = at;
+    return true;
 }
 
 /* size * unit in bits; false: not a non-negative integer, or too large for any bitstring. */
@@ -226,7 +234,7 @@ enum bs_result bs_private_append(struct heap *h, struct bs_builder *b, term sour
 bool bs_put_integer(struct bs_builder *b, term value, term size, uint64_t unit, unsigned flags);
 bool bs_put_float(struct bs_builder *b, term value, term size, uint64_t unit, unsigned flags);
 bool bs_put_binary(struct bs_builder *b, term value, term size, uint64_t unit);
-void bs_put_string(struct bs_builder *b, const uint8_t *bytes, size_t len);
+bool bs_put_string(struct bs_builder *b, const uint8_t *bytes, size_t len);
 bool bs_put_utf8(struct bs_builder *b, term value);
 bool bs_put_utf16(struct bs_builder *b, term value, unsigned flags);
 bool bs_put_utf32(struct bs_builder *b, term value, unsigned flags);

@@ -7,10 +7,11 @@
  * Sizes are found by a depth-first walk on a stack of ranges.
  *
  *   C1  Export funs are immortal and kept by reference, and so are literals unless asked for.
- *   C2  HK_MATCH never leaves its process.
+ *   C2  A copied HK_MATCH looks into the copy of its binary. Only code made by hand lets one out.
  */
 #include "heap/heap.h"
 
+#include "heap/bitsyntax.h"
 #include "heap/blob.h"
 #include "heap/heap_priv.h"
 #include "term/stack.h"
@@ -92,7 +93,6 @@ ALWAYS_INLINE term copy_one(term w, term **top, term **offheap)
     words = 1 + boxed_words(obj[0]);
     memcpy(to, obj, words * sizeof(term));
     *top = to + words;
-    ASSERT(header_kind(obj[0]) != HK_MATCH);
     if (UNLIKELY(hk_shape[header_kind(obj[0])].offheap)) {
         blob_ref(offheap_blob(to));
         offheap_set_next(to, *offheap);
@@ -116,6 +116,11 @@ term copy_into(term t, term **at, term **offheap, bool with_literals)
             if (!is_kept(w, with_literals))
                 *scan = copy_one(w, &top, offheap);
             scan++;
+        } else if (UNLIKELY(is_header(w) && header_kind(w) == HK_MATCH)) {
+            if (!is_kept(scan[4], with_literals))
+                scan[4] = copy_one(scan[4], &top, offheap);
+            match_refresh(scan);
+            scan += MATCH_WORDS;
         } else if (is_header(w)) {
             scan += raw_words(w, 1 + boxed_words(w));
         } else {

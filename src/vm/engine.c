@@ -317,6 +317,14 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
 #define ARITH_FAILED(op, a, b) do { \
         ex = engine_exports[op]; args[0] = (a); args[1] = (b); goto raise_arith; \
     } while (0)
+/* Take back what a guard that failed has put on the block, its error being nobody's. */
+#define FORGET_ERROR(h) do { \
+        if (LIKELY(H >= (h) && H <= E)) H = (h); \
+        p->exc.reason = p->exc.args = p->exc.error_info = TERM_NIL; \
+    } while (0)
+/* In the old generation, where no pointer to young terms may be written. */
+#define IN_OLD(t) ((uintptr_t)(t) - (uintptr_t)p->heap.old_lo < \
+                   (uintptr_t)p->heap.old_hi - (uintptr_t)p->heap.old_lo)
 #define GUARD_BADARG1(e, a) do { ex = EXPORT(e); args[0] = (a); goto badarg1; } while (0)
 #define GUARD_BADARG2(e, a, b) do { \
         ex = EXPORT(e); args[0] = (a); args[1] = (b); goto badarg2; \

@@ -253,6 +253,12 @@ static term top_entry(struct heap *h, term raw)
     return heap_tuple4(h, m, f, args, loc);
 }
 
+/* Module and function of a trace; anything may stand there in a trace made by hand. */
+static bool is_mf_pair(term t)
+{
+    return is_tuple_n(t, 2) && is_atom(tuple_elem(t, 0)) && is_atom(tuple_elem(t, 1));
+}
+
 term stacktrace_build(struct process *p, term raw)
 {
     struct heap *h = &p->heap;
@@ -267,7 +273,7 @@ term stacktrace_build(struct process *p, term raw)
     if (n < TRACE_PCS)
         return TERM_NIL;
     for (size_t i = n; i-- > TRACE_PCS; ) {
-        bool first = i == TRACE_PCS && !is_tuple(tuple_elem(raw, TRACE_TOP));
+        bool first = i == TRACE_PCS && !is_mf_pair(tuple_elem(raw, TRACE_TOP));
         term e;
 
         args = first ? tuple_elem(raw, TRACE_ARGS) : 0;
@@ -278,7 +284,7 @@ term stacktrace_build(struct process *p, term raw)
         if (e != TERM_NONE)
             list = heap_cons(h, e, list);
     }
-    if (is_tuple(tuple_elem(raw, TRACE_TOP)))
+    if (is_mf_pair(tuple_elem(raw, TRACE_TOP)))
         list = heap_cons(h, top_entry(h, raw), list);
     return list;
 }

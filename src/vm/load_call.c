@@ -189,6 +189,21 @@ static bool guard_inline(struct loader *ld, const char *name, unsigned n, struct
     return false;
 }
 
+/* Built-ins of guards that make terms: they take of the room that was asked for before. */
+static bool guard_allocates(const struct export *e)
+{
+    static const char *const names[] = {
+        "+", "-", "*", "/", "div", "rem", "band", "bor", "bxor", "bnot", "bsl", "bsr", "abs", "float",
+        "trunc", "round", "floor", "ceil", "binary_part",
+    };
+    const char *name = atom_text(e->function, NULL);
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 /* A guard built-in: n sources from args[src], failing to args[fail] (-1: it cannot fail). */
 void translate_guard(struct loader *ld, const struct beam_instr *in, int fail, unsigned imp,
                   unsigned src, unsigned n)
@@ -203,6 +218,8 @@ void translate_guard(struct loader *ld, const struct beam_instr *in, int fail, u
         load_fail(ld, "guard built-in of arity %u used with %u operands", e->arity, n);
         return;
     }
+    if (guard_allocates(e))
+        verify_room(ld, 0);
     if (fail >= 0)
         no = arg_label(ld, &in->args[fail], true);
     for (unsigned i = 0; i < n; i++)
@@ -215,6 +232,10 @@ void translate_guard(struct loader *ld, const struct beam_instr *in, int fail, u
     if (e->module == ATOM_erlang && guard_inline(ld, atom_text(e->function, NULL), n, e, no, s, d))
         return;
     b = atomic_load(&e->bif);
+    if ((b != NULL && b->kind != BIF_GUARD) || (b == NULL && n == 0)) {
+        load_fail(ld, "%s/%u is no guard", atom_text(e->function, NULL), e->arity);
+        return;
+    }
     fn = operand_pointer(
         (const void *)(uintptr_t)(b != NULL && b->fn != NULL ? b->fn : guard_missing));
     switch (n) {

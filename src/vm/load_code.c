@@ -170,6 +170,9 @@ static void tuple_test(struct loader *ld, const struct beam_instr *in)
     if (in->op == BOP_is_tagged_tuple) {
         struct operand tag = SRC(3);
 
+        if (header_size(hdr) == 0)
+            load_fail(ld, "tagged tuple without elements");
+
         if (tag.class != 'k' || !is_atom((term)tag.n))
             load_fail(ld, "atom expected");
         EMIT(is_tagged_tuple, no, s, operand_number((int64_t)hdr), tag);
@@ -266,6 +269,8 @@ static void translate(struct loader *ld, const struct beam_instr *in)
         break;
     case BOP_on_load:
         if (!ld->measuring && ld->image->n_functions > 0) {
+            if (ld->image->functions[ld->image->n_functions - 1].arity != 0)
+                load_fail(ld, "on_load in a function with arguments");
             ld->image->has_on_load = true;
             ld->image->on_load_entry = ld->image->functions[ld->image->n_functions - 1].entry;
         }

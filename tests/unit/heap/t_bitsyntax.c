@@ -375,7 +375,7 @@ static void older_family(void **state)
     heap_bag_init(&heap);
     assert_int_equal(bs_init_bytes(&heap, &b, small_make(13), &t), BS_OK);
     assert_true(bs_put_integer(&b, small_make(0x1234), small_make(2), 8, BS_LITTLE));
-    bs_put_string(&b, (const uint8_t *)"xyz", 3);
+    assert_true(bs_put_string(&b, (const uint8_t *)"xyz", 3));
     assert_true(bs_put_binary(&b, heap_binary(&heap, "ab", 2), ATOM_all, 8));
     assert_true(bs_put_utf8(&b, small_make(0x20AC)));
     assert_false(bs_put_integer(&b, small_make(1), small_make(4), 8, 0));
