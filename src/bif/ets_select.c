@@ -300,7 +300,7 @@ term bif_ets_select_replace(struct process *p, const term *a)
 
 term bif_ets_match_spec_compile(struct process *p, const term *a)
 {
-    struct match_spec *ms = SPEC(a[0]);
+    struct match_spec *ms = match_compile(a[0], MATCH_TABLE, NULL);
 
     return ms == NULL ? bif_badarg(p) : spec_term(p, ms);
 }
