@@ -197,10 +197,15 @@ void epoch_quiescent(void)
      * batch_close, so a tag we copy means that we see its things as unreachable. */
     atomic_store_explicit(&t->seen, atomic_load_explicit(&epoch_now, memory_order_acquire),
                           memory_order_release);
-    if (LIKELY(t->first == NULL && !atomic_load_explicit(&have_orphans, memory_order_relaxed)))
+    if (LIKELY(t->open == NULL && t->first == NULL &&
+               !atomic_load_explicit(&have_orphans, memory_order_relaxed)))
         return;
     if ((++t->turns & 7) != 0)
         return;
+    /* A batch that fills slowly is closed all the same: somebody may wait for what its functions
+     * do. */
+    if ((t->turns & 63) == 0)
+        batch_close(t);
     if (t->first != NULL)
         reclaim_own(t);
     if (atomic_load_explicit(&have_orphans, memory_order_relaxed))
@@ -228,16 +233,21 @@ void epoch_leave(void)
         epoch_flush();
 }
 
-void epoch_flush(void)
+bool epoch_flush(void)
 {
     struct epoch_thread *t = self();
+    bool orphaned;
 
     batch_close(t);
-    if (t->first == NULL)
-        return;
+    orphaned = atomic_load_explicit(&have_orphans, memory_order_relaxed);
+    if (t->first == NULL && !orphaned)
+        return true;
     t->depth++;
     come_online(t);
     reclaim_own(t);
+    if (orphaned)
+        reclaim_orphans(t);
+    batch_close(t);             /* what the functions retired */
     if (t->first != NULL) {
         spin_lock(&orphan_lock);
         *t->last = orphans;
@@ -249,6 +259,7 @@ void epoch_flush(void)
     }
     if (--t->depth == 0)
         atomic_store_explicit(&t->seen, EPOCH_OFFLINE, memory_order_release);
+    return !atomic_load_explicit(&have_orphans, memory_order_relaxed);
 }
 
 #define DRAIN_MS_MAX 1000

@@ -31,9 +31,10 @@ void epoch_offline(void);
  * Takes ptr. Any thread. fn runs with its thread online and may retire other things. */
 void epoch_retire(void *ptr, void (*fn)(void *ptr));
 
-/* Free everything retired so far by a thread that is about to end or to sleep for long, or hand
- * it to the others. */
-void epoch_flush(void);
+/* At a quiescent moment of a thread that is about to end or to sleep: free everything that it has
+ * retired, or hand it to the others. False: something is left that nobody may free yet; should all
+ * threads sleep now, it would stay, so the last to sleep looks again after a moment. */
+bool epoch_flush(void);
 
 /* Wait until everything retired before the call is freed; not from a loop head. For tests and for
  * the end of the node: it gives up after a second. */

@@ -33,6 +33,7 @@
 #define LOW_EVERY 8
 #define STEAL_MAX (RING_SLOTS / 2)
 #define SPIN_NS 30000
+#define RECLAIM_NS 1000000      /* sleep no longer while something waits to be freed */
 #define CLOCK_TICKS 32          /* a turn is one, 128 reductions are one: then look at the clock */
 
 _Thread_local struct sched *sched_self;
@@ -583,8 +584,8 @@ static void sleep_until_woken(struct sched *s)
 {
     struct sched_priv *priv = s->priv;
     int64_t next, now;
+    bool clean = epoch_flush();     /* else a process that is gone may still owe answers */
 
-    epoch_flush();
     epoch_offline();
     world_leave();
     atomic_store(&priv->asleep, 1);
@@ -592,7 +593,9 @@ static void sleep_until_woken(struct sched *s)
     fence_full();      /* S2 */
     if (!any_work(s)) {
         next = wheel_next_ns(priv->wheel);
-        now = next == INT64_MAX ? 0 : clock_monotonic_ns();
+        now = next == INT64_MAX && clean ? 0 : clock_monotonic_ns();
+        if (!clean && next > now + RECLAIM_NS)
+            next = now + RECLAIM_NS;
         if (next > now)
             futex_wait(&priv->asleep, 1, next == INT64_MAX ? INT64_MAX : next - now);
     }
