@@ -27,7 +27,8 @@ void io_log(term level, const char *bytes, size_t len);
 /* Write out what standard output still holds: at the end, and when nothing happens. */
 void io_flush(void);
 
-/* Load the module of the leaders and start the one called `user`. Once, after vm_start. Its pid. */
+/* Load the module of the leaders and start `user` and `standard_error`. Once, after vm_start. The
+ * pid of user. */
 term io_start(void);
 /* Start the process kernel_sup (kernel_sup.c). Once, after io_start. */
 void kernel_sup_start(void);

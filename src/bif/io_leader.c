@@ -154,6 +154,17 @@ static term answer(struct process *p, term from, term reply_as, term reply)
     return ATOM_done;
 }
 
+/* The process registered as standard_error: a leader as the others, with another way out. */
+static term errors_leader = TERM_NONE;
+
+static void leader_write(struct process *p, const struct buf *text)
+{
+    if (p->pid == errors_leader)
+        io_write_error((const char *)text->data, text->len);
+    else
+        io_write(p->pid, (const char *)text->data, text->len);
+}
+
 /* Characters in an encoding, to the program's output. */
 static bool chars_write(struct process *p, term encoding, term chars)
 {
@@ -176,7 +187,7 @@ static bool chars_write(struct process *p, term encoding, term chars)
     if (good && file != NULL)
         good = file_write(file, &text);
     else if (good)
-        io_write(p->pid, (const char *)text.data, text.len);
+        leader_write(p, &text);
     buf_fini(&text);
     return good;
 }
@@ -481,6 +492,9 @@ term io_start(void)
     user = io_leader_start();
     ASSERT(user != TERM_NONE);
     registry_add(ATOM_user, user);
+    errors_leader = io_leader_start();
+    ASSERT(errors_leader != TERM_NONE);
+    registry_add(ATOM_standard_error, errors_leader);
     epoch_leave();
     return user;
 }

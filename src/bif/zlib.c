@@ -18,12 +18,12 @@
 #define GZIP_BITS   16      /* added to the window bits: gzip header and trailer */
 #define ROOM_BYTES  8192
 
-/* The bytes of an iolist, in memory of our own. False: t is none. */
+/* The bytes of an iolist, in memory of our own. False: t is none, or larger than zlib counts. */
 static bool bytes_of(struct buf *out, term t)
 {
     size_t len;
 
-    if ((!is_list(t) && !is_binary(t)) || !iolist_size(t, &len))
+    if ((!is_list(t) && !is_binary(t)) || !iolist_size(t, &len) || len > UINT32_MAX)
         return false;
     iolist_write(t, buf_room(out, len + 1));
     out->len = len;
@@ -82,6 +82,21 @@ static term whole_deflate(struct process *p, term data, int bits)
     return result;
 }
 
+/* A gzip file may be several, one after another. */
+static int inflate_files(z_stream *z, const struct buf *in, struct buf *out)
+{
+    struct buf rest = *in;
+    int rc = stream_run(z, inflate, Z_NO_FLUSH, &rest, out);
+
+    while (rc == Z_STREAM_END && z->avail_in > 0) {
+        rest.data += rest.len - z->avail_in;
+        rest.len = z->avail_in;
+        inflateReset(z);
+        rc = stream_run(z, inflate, Z_NO_FLUSH, &rest, out);
+    }
+    return rc;
+}
+
 static term whole_inflate(struct process *p, term data, int bits)
 {
     struct buf in = { 0 }, out = { 0 };
@@ -94,7 +109,8 @@ static term whole_inflate(struct process *p, term data, int bits)
         return bif_badarg(p);
     }
     inflateInit2(&z, bits);
-    rc = stream_run(&z, inflate, Z_NO_FLUSH, &in, &out);
+    rc = bits > WINDOW_BITS ? inflate_files(&z, &in, &out)
+                            : stream_run(&z, inflate, Z_NO_FLUSH, &in, &out);
     inflateEnd(&z);
     result = rc == Z_STREAM_END ? binary_of(p, &out) : zlib_error(p, Z_DATA_ERROR);
     buf_fini(&in);
