@@ -3,8 +3,9 @@
  * code.c - exports, fun entries, modules and their versions, the code path
  *
  * Lookups take no lock: chains only grow, and a new link is published with release. Growing takes
- * table_lock. The module table and the list of images change only under code_lock, with the world
- * stopped; a scheduler inside a process therefore sees either all of a commit or nothing of it.
+ * table_lock. The module table and the list of images change only while the world is stopped, which
+ * one thread at a time can do; a scheduler inside a process therefore sees either all of a commit
+ * or nothing of it.
  */
 #include "vm/code_priv.h"
 
@@ -21,7 +22,6 @@
 #include <stdlib.h>
 
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t code_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- exports ---------------------------------------------------------------------------------- */
 
@@ -345,12 +345,14 @@ static void image_deactivate(struct image *im)
 
 int code_commit(struct prepared **pr, size_t n, term *ret_module)
 {
-    struct image **add;
+    struct image **add = mem_array(n + 1, sizeof *add);
     int rc = 0;
 
-    pthread_mutex_lock(&code_lock);
+    for (size_t i = 0; i < n; i++)
+        add[i] = pr[i]->image;
+    world_stop();
     for (size_t i = 0; i < n && rc == 0; i++) {
-        struct module *m = code_module(pr[i]->image->module);
+        struct module *m = code_module(add[i]->module);
 
         if (m != NULL && m->old != NULL) {
             rc = -ERR_BUSY;
@@ -358,10 +360,6 @@ int code_commit(struct prepared **pr, size_t n, term *ret_module)
         }
     }
     if (rc == 0) {
-        add = mem_array(n + 1, sizeof *add);
-        for (size_t i = 0; i < n; i++)
-            add[i] = pr[i]->image;
-        world_stop();
         for (size_t i = 0; i < n; i++) {
             struct module *m = module_get(add[i]->module);
 
@@ -372,12 +370,11 @@ int code_commit(struct prepared **pr, size_t n, term *ret_module)
             image_activate(add[i]);
         }
         images_change(add, n, NULL);
-        world_resume();
-        for (size_t i = 0; i < n; i++)
-            mem_free(pr[i]);
-        mem_free(add);
     }
-    pthread_mutex_unlock(&code_lock);
+    world_resume();
+    for (size_t i = 0; i < n && rc == 0; i++)
+        mem_free(pr[i]);
+    mem_free(add);
     return rc;
 }
 
@@ -400,20 +397,18 @@ int code_delete(term module)
     struct module *m;
     int rc = 0;
 
-    pthread_mutex_lock(&code_lock);
+    world_stop();
     m = code_module(module);
     if (m == NULL || m->current == NULL) {
         rc = -ERR_NOT_FOUND;
     } else if (m->old != NULL) {
         rc = -ERR_BUSY;
     } else {
-        world_stop();
         image_deactivate(m->current);
         m->old = m->current;
         m->current = NULL;
-        world_resume();
     }
-    pthread_mutex_unlock(&code_lock);
+    world_resume();
     return rc;
 }
 
@@ -449,15 +444,16 @@ int code_purge(struct process *p, term module, bool kill, size_t *ret_killed)
     size_t users = 0;
     int rc = 0;
 
-    pthread_mutex_lock(&code_lock);
+    *ret_killed = 0;
+    if (!code_has_old(module))
+        return -ERR_NOT_FOUND;
+    world_stop();
     m = code_module(module);
     im = m == NULL ? NULL : m->old;
     if (im == NULL) {
-        pthread_mutex_unlock(&code_lock);
-        *ret_killed = 0;
+        world_resume();
         return -ERR_NOT_FOUND;
     }
-    world_stop();
     epoch_enter();
     while ((other = process_table_next(&at)) != NULL) {
         if (atomic_load(&other->state) == PROC_EXITING || !code_process_uses_old(other, module))
@@ -484,7 +480,6 @@ int code_purge(struct process *p, term module, bool kill, size_t *ret_killed)
         }
     }
     world_resume();
-    pthread_mutex_unlock(&code_lock);
     *ret_killed = kill ? users : 0;
     return rc;
 }

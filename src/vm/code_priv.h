@@ -75,7 +75,7 @@ void code_each(void (*f)(struct module *m, void *arg), void *arg);
 /* The fun entry of one fun expression: if there is one, else NULL; and made if new. Any thread. */
 struct fun_entry *fun_entry_find(term module, uint32_t index, const uint8_t md5[16], uint32_t arity,
                                  uint32_t num_free);
-struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[16], uint32_t old_uniq,
-                                uint32_t arity, uint32_t num_free);
+struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[16],
+                                uint32_t old_uniq, uint32_t arity, uint32_t num_free);
 
 #endif
