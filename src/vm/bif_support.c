@@ -44,7 +44,8 @@ term bif_error2(struct process *p, term tag, term value)
 static void put_args(struct process *p, size_t n, const term *args)
 {
     ASSERT(n <= X_REGISTERS);
-    memmove(p->sched->x, args, n * sizeof *args);
+    if (n != 0)
+        memmove(p->sched->x, args, n * sizeof *args);
     p->trap_arity = (uint16_t)n;
 }
 

@@ -123,7 +123,8 @@ static void write_operand(struct loader *ld, uint32_t instr, uint8_t *at, char k
             add_fixup(ld, instr, field, (uint32_t)o->n, false);
         break;
     case 't':
-        memcpy(at, o->words, (size_t)o->n * sizeof(term));
+        if (o->n != 0)
+            memcpy(at, o->words, (size_t)o->n * sizeof(term));
         for (int64_t i = o->label_from; o->label_step != 0 && i < o->n; i += o->label_step)
             if (o->words[i] != 0)
                 add_fixup(ld, instr, field + (uint32_t)i * 8, (uint32_t)o->words[i], true);
