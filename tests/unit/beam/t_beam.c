@@ -121,8 +121,8 @@ static void test_md5(void **state)
 
 static void test_numbers(void **state)
 {
-    static const int64_t values[] = { 0, 1, 15, 16, 255, 2047, 2048, 65535, 1 << 20, -1, -2, -128, -129,
-        -32768, -32769, 1LL << 40, -(1LL << 40), INT64_MAX, INT64_MIN };
+    static const int64_t values[] = { 0, 1, 15, 16, 255, 2047, 2048, 65535, 1 << 20, -1, -2, -128,
+        -129, -32768, -32769, 1LL << 40, -(1LL << 40), INT64_MAX, INT64_MIN };
 
     for (unsigned i = 0; i < ARRAY_LEN(values); i++) {
         struct buf b = { 0 };
@@ -144,7 +144,8 @@ static void test_numbers(void **state)
 static void test_examples(void **state)
 {
     static const struct { int64_t value; const char *bytes; size_t len; } rows[] = {
-        { 15, "\xf1", 1 }, { 16, "\x09\x10", 2 }, { 2047, "\xe9\xff", 2 }, { 2048, "\x19\x08\x00", 3 },
+        { 15, "\xf1", 1 }, { 16, "\x09\x10", 2 }, { 2047, "\xe9\xff", 2 },
+        { 2048, "\x19\x08\x00", 3 },
         { -1, "\x19\xff\xff", 3 }, { -40000, "\x39\xff\x63\xc0", 4 },
         { 1LL << 40, "\x99\x01\x00\x00\x00\x00\x00", 7 },
     };
@@ -240,7 +241,8 @@ static int assemble(const char *text, struct buf *out, struct text_error *e)
 static void operand_text(struct buf *t, char letter)
 {
     static const struct { char letter; const char *text; } rows[] = {
-        { 's', "x0" }, { 'd', "y0" }, { 'f', "@none" }, { 'l', "here" }, { 'u', "1" }, { 'k', "x1" },
+        { 's', "x0" }, { 'd', "y0" }, { 'f', "@none" }, { 'l', "here" }, { 'u', "1" },
+        { 'k', "x1" },
         { 'w', "room(1,2,3)" }, { 'e', "erlang:'+'/2" }, { 'g', "f/1" }, { 'h', "unsafe" },
         { 'a', "ok" }, { 'b', "no_fail" }, { 'n', "7" }, { 'r', "fr1" }, { 'm', "fr2" },
         { 'z', "\"abc\"" },
@@ -330,15 +332,25 @@ static void test_terms(void **state)
 static void test_errors(void **state)
 {
     static const struct { const char *text; unsigned line, col; } rows[] = {
-        { "", 1, 1 }, { "export f/1\n", 1, 1 }, { "module m\nmodule m\n", 2, 8 },
-        { "module m\n  return\n", 2, 3 }, { "module m\nfunction f/0\n nothing\n", 3, 2 },
-        { "module m\nfunction f/0\n move x0\n", 3, 9 }, { "module m\nfunction f/0\n move x0 5\n", 3, 10 },
-        { "module m\nfunction f/0\n jump @a\n", 3, 7 }, { "module m\nfunction f/0\na:\na:\n", 4, 1 },
-        { "module m\nexport f/1\n", 2, 8 }, { "module m\nfunction f/0\nfunction f/0\n", 3, 10 },
-        { "module m\nfunction f/0\n move {a x0\n", 3, 10 }, { "module m\nfunction f/0\n move 'a x0\n", 3, 7 },
-        { "module m\nfunction f/300\n", 2, 12 }, { "module m\nfunction f/0\n move x5000 x0\n", 3, 7 },
-        { "module m\nfunction f/0\n bs_match 1\n", 3, 11 }, { "module m\nfunction f/0\n put_string\n", 3, 2 },
-        { "module m\nfunction f/0\n int_code_end\n", 3, 2 }, { "module m\nfunction f/0\n return return\n", 3, 9 },
+        { "", 1, 1 },
+        { "export f/1\n", 1, 1 },
+        { "module m\nmodule m\n", 2, 8 },
+        { "module m\n  return\n", 2, 3 },
+        { "module m\nfunction f/0\n nothing\n", 3, 2 },
+        { "module m\nfunction f/0\n move x0\n", 3, 9 },
+        { "module m\nfunction f/0\n move x0 5\n", 3, 10 },
+        { "module m\nfunction f/0\n jump @a\n", 3, 7 },
+        { "module m\nfunction f/0\na:\na:\n", 4, 1 },
+        { "module m\nexport f/1\n", 2, 8 },
+        { "module m\nfunction f/0\nfunction f/0\n", 3, 10 },
+        { "module m\nfunction f/0\n move {a x0\n", 3, 10 },
+        { "module m\nfunction f/0\n move 'a x0\n", 3, 7 },
+        { "module m\nfunction f/300\n", 2, 12 },
+        { "module m\nfunction f/0\n move x5000 x0\n", 3, 7 },
+        { "module m\nfunction f/0\n bs_match 1\n", 3, 11 },
+        { "module m\nfunction f/0\n put_string\n", 3, 2 },
+        { "module m\nfunction f/0\n int_code_end\n", 3, 2 },
+        { "module m\nfunction f/0\n return return\n", 3, 9 },
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
