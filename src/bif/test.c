@@ -7,6 +7,7 @@
  */
 #include "bif/bif.h"
 #include "term/compare.h"
+#include "term/ids.h"
 
 ALWAYS_INLINE term truth(bool b)
 {
@@ -140,6 +141,6 @@ term bif_node_1(struct process *p, const term *a)
         box_is(a[0], HK_MAGIC))
         return ATOM_nonode_nohost;
     if (is_pid(a[0]) || is_port(a[0]) || is_ref(a[0]))
-        return ((struct node_entry *)(uintptr_t)box_ptr(a[0])[1])->name;
+        return id_node(a[0])->name;
     return bif_badarg(p);
 }

@@ -93,11 +93,8 @@ ALWAYS_INLINE term copy_one(term w, term **top, term **offheap)
     words = 1 + boxed_words(obj[0]);
     memcpy(to, obj, words * sizeof(term));
     *top = to + words;
-    if (UNLIKELY(hk_shape[header_kind(obj[0])].offheap)) {
-        blob_ref(offheap_blob(to));
-        offheap_set_next(to, *offheap);
-        *offheap = to;
-    }
+    if (UNLIKELY(hk_shape[header_kind(obj[0])].offheap))
+        offheap_adopt_copy(to, offheap);
     return box_term(to);
 }
 
@@ -155,7 +152,7 @@ void term_chain_release(term *offheap)
 static void count_new_blobs(struct heap *h, const term *until)
 {
     for (const term *obj = h->offheap; obj != until; obj = offheap_next(obj))
-        heap_count_vbin(h, offheap_blob(obj)->cap_bytes);
+        heap_count_vbin(h, offheap_bytes(obj));
 }
 
 term heap_copy(struct heap *h, term t)

@@ -15,6 +15,7 @@
 #include "heap/arith.h"
 #include "heap/blob.h"
 #include "heap/etf_priv.h"
+#include "heap/external.h"
 #include "heap/map.h"
 #include "term/ids.h"
 
@@ -162,17 +163,6 @@ static bool is_here(term node, uint32_t creation)
     return node == etf_env.local_node && creation == etf_env.local_creation;
 }
 
-static term external_make(struct decoder *d, unsigned kind, term node, uint32_t creation,
-                          uint64_t number)
-{
-    term *p = heap_alloc(d->h, 3);
-
-    p[0] = header_make(kind, 2);
-    p[1] = (term)(uintptr_t)node_entry_get(node, creation);
-    p[2] = number;
-    return box_term(p);
-}
-
 static term decode_pid(struct decoder *d, unsigned creation_bytes)
 {
     term node = decode_atom(d);
@@ -182,7 +172,7 @@ static term decode_pid(struct decoder *d, unsigned creation_bytes)
     if (node == TERM_NONE || d->r.bad)
         return TERM_NONE;
     if (!is_here(node, creation))
-        return external_make(d, HK_EXT_PID, node, creation, (uint64_t)number << 32 | serial);
+        return external_pid(d->h, node, creation, number, serial);
     if (number >> PID_SLOT_BITS != 0 || serial >> 30 != 0)
         return TERM_NONE;
     return pid_make(number, serial);
@@ -197,22 +187,8 @@ static term decode_port(struct decoder *d, unsigned number_bytes, unsigned creat
     if (node == TERM_NONE || d->r.bad)
         return TERM_NONE;
     if (!is_here(node, creation))
-        return external_make(d, HK_EXT_PORT, node, creation, number);
+        return external_port(d->h, node, creation, number);
     return number >> 58 != 0 ? TERM_NONE : imm_make(IMM_PORT, number);
-}
-
-static term external_ref(struct decoder *d, term node, uint32_t creation, const uint32_t *words,
-                         unsigned n)
-{
-    size_t size = 2 + (n + 1) / 2;
-    term *p = heap_alloc(d->h, 1 + size);
-
-    p[0] = header_make(HK_EXT_REF, size);
-    p[1] = (term)(uintptr_t)node_entry_get(node, creation);
-    p[2] = n;
-    for (unsigned i = 0; i < n; i += 2)
-        p[3 + i / 2] = words[i] | (i + 1 < n ? (term)words[i + 1] << 32 : 0);
-    return box_term(p);
 }
 
 /* Words of a shape that this node never makes, under its own name (another node without a name
@@ -230,11 +206,11 @@ static term decode_ref(struct decoder *d, unsigned n, unsigned n_max, unsigned c
     if (node == TERM_NONE || d->r.bad)
         return TERM_NONE;
     if (!is_here(node, creation))
-        return external_ref(d, node, creation, words, n);
+        return external_ref(d->h, node, creation, words, n);
     at = room = heap_alloc(d->h, ALIAS_WORDS);
     ref = ref_from_words(words, n, &at);
     heap_trim(d->h, room, ALIAS_WORDS, at);
-    return ref != TERM_NONE ? ref : external_ref(d, node, creation, words, n);
+    return ref != TERM_NONE ? ref : external_ref(d->h, node, creation, words, n);
 }
 
 /* REFERENCE has its one word between node and creation. */
@@ -246,7 +222,7 @@ static term decode_old_ref(struct decoder *d)
 
     if (node == TERM_NONE || d->r.bad)
         return TERM_NONE;
-    return external_ref(d, node, creation, &word, 1);
+    return external_ref(d->h, node, creation, &word, 1);
 }
 
 /* --- funs ----------------------------------------------------------------------------------- */

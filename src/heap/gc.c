@@ -125,11 +125,8 @@ static NOINLINE term move_literal(struct gc *g, term w)
     memcpy(to, from, words * sizeof(term));
     g->young_top = to + words;
     *moved = (term)(uintptr_t)to + (w & 7);
-    if (is_box(w) && hk_shape[header_kind(from[0])].offheap) {
-        blob_ref(offheap_blob(to));
-        offheap_set_next(to, g->fresh_offheap);
-        g->fresh_offheap = to;
-    }
+    if (is_box(w) && hk_shape[header_kind(from[0])].offheap)
+        offheap_adopt_copy(to, &g->fresh_offheap);
     return *moved;
 }
 
@@ -276,8 +273,8 @@ static void copy_purge(struct gc *g, struct heap *h, const struct gc_request *re
     mem_free(g->purge_moved);
 }
 
-/* Keep the off-heap objects that have been moved or stay in the old generation, release the
- * blobs of the others, and count what the living refer to. */
+/* Keep the off-heap objects that have been moved or stay in the old generation, release what
+ * the others refer to, and count what the living refer to. */
 static void sweep_offheap(struct gc *g, struct heap *h)
 {
     term *obj = h->offheap, *next, *kept = g->fresh_offheap;
@@ -291,10 +288,10 @@ static void sweep_offheap(struct gc *g, struct heap *h)
             next = offheap_next(obj);
         } else {
             next = offheap_next(obj);
-            blob_unref(offheap_blob(obj));
+            offheap_unref(obj);
             continue;
         }
-        bytes += offheap_blob(obj)->cap_bytes;
+        bytes += offheap_bytes(obj);
         offheap_set_next(obj, kept);
         kept = obj;
     }

@@ -56,7 +56,7 @@ void offheap_release(term *obj)
     while (obj != NULL) {
         term *next = offheap_next(obj);
 
-        blob_unref(offheap_blob(obj));
+        offheap_unref(obj);
         obj = next;
     }
 }
@@ -73,10 +73,10 @@ void heap_adopt_frag(struct heap *h, struct frag *f)
     if (f->offheap != NULL) {
         term *last = f->offheap;
 
-        heap_count_vbin(h, offheap_blob(last)->cap_bytes);
+        heap_count_vbin(h, offheap_bytes(last));
         while (offheap_next(last) != NULL) {
             last = offheap_next(last);
-            heap_count_vbin(h, offheap_blob(last)->cap_bytes);
+            heap_count_vbin(h, offheap_bytes(last));
         }
         offheap_set_next(last, h->offheap);
         h->offheap = f->offheap;

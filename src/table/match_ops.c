@@ -9,6 +9,7 @@
 #include "term/atom.h"
 #include "term/compare.h"
 #include "term/fun.h"
+#include "term/ids.h"
 
 ALWAYS_INLINE term truth(bool b)
 {
@@ -162,7 +163,7 @@ static term op_node_1(struct heap *h, const term *a)
         box_is(a[0], HK_MAGIC))
         return ATOM_nonode_nohost;
     if (is_pid(a[0]) || is_port(a[0]) || is_ref(a[0]))
-        return ((struct node_entry *)(uintptr_t)box_ptr(a[0])[1])->name;
+        return id_node(a[0])->name;
     return TERM_NONE;
 }
 

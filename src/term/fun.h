@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fun.h - what the code words of funs and of external terms point at
+ * fun.h - what the code words of funs point at
  *
- * All three are immortal: made on first need, never freed, so a term may point at them from any
- * heap without counting.
+ * Both are immortal: made on first need, never freed, so a term may point at them from any heap
+ * without counting.
  */
 #ifndef TERM_FUN_H
 #define TERM_FUN_H
@@ -48,15 +48,5 @@ ALWAYS_INLINE uint32_t fun_arity(term t)
 {
     return is_local_fun(t) ? fun_entry_of(t)->arity : export_of(t)->arity;
 }
-
-/* One other node (or earlier incarnation of one). */
-struct node_entry {
-    term     name;               /* [set] atom */
-    uint32_t creation;           /* [set] 0: unknown */
-    uint32_t index;              /* [set] shown as the first number of its pids, from 1 */
-};
-
-/* The entry for name and creation, made if new. Any thread. */
-struct node_entry *node_entry_get(term name, uint32_t creation);
 
 #endif

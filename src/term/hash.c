@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "term/atom.h"
 #include "term/bits.h"
+#include "term/fun.h"
 #include "term/ids.h"
 #include "term/map_walk.h"
 #include "term/stack.h"
@@ -376,8 +377,8 @@ static uint64_t stir_object(uint64_t h, term t, const term **ret_at, size_t *ret
     *ret_n = 0;
     if (kind >= HK_BIN && kind <= HK_BIN_SUB)
         return stir_bits(h, t);
-    if (kind == HK_MAGIC)
-        return stir_words(h, p, 2);             /* the link to the next is no part of it */
+    if (hk_shape[kind].offheap)
+        return stir_words(h, p, words - 1);     /* the link to the next is no part of it */
     if (kind == HK_FUN) {
         struct fun_entry *e = fun_entry_of(t);
 

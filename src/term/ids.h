@@ -7,7 +7,7 @@
 #ifndef TERM_IDS_H
 #define TERM_IDS_H
 
-#include "term/fun.h"
+#include "term/node.h"
 #include "term/term.h"
 
 #define REF_WORDS_MAX 5

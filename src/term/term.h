@@ -110,9 +110,10 @@ enum header_kind {
     HK_FUN = 4,         /* R struct fun_entry *, T x free variables */
     HK_EXPORT_FUN = 5,  /* R struct export *; one immortal object per export */
     HK_REF = 6,         /* R ref word (payload of IMM_REF), R pid word of the owner: an alias */
-    HK_EXT_PID = 7,     /* R struct node_entry *, R id << 32 | serial */
-    HK_EXT_PORT = 8,    /* R struct node_entry *, R id */
-    HK_EXT_REF = 9,     /* R struct node_entry *, R number of 32-bit words, R words two by two */
+    HK_EXT_PID = 7,     /* R struct node_entry *, R id << 32 | serial, R next off-heap */
+    HK_EXT_PORT = 8,    /* R struct node_entry *, R id, R next off-heap */
+    HK_EXT_REF = 9,     /* R struct node_entry *, R number of 32-bit words, R words two by two,
+                         * R next in the off-heap list */
     HK_BIN = 10,        /* R bit size, R bytes padded with zeros to words (at most 64 bytes) */
     HK_BIN_REF = 11,    /* R bit size, R bit offset, R struct blob *, R next in the off-heap list */
     HK_BIN_SUB = 12,    /* R bit size, R bit offset, T the HK_BIN looked into */

@@ -3,10 +3,12 @@
  * t_gc.c - the collector on random graphs: what the roots hold must be the same before and after
  */
 #include "heap/blob.h"
+#include "heap/external.h"
 #include "heap/gc.h"
 #include "heap/map.h"
 #include "term/atom.h"
 #include "term/compare.h"
+#include "term/node.h"
 #include "term/print.h"
 
 #include <setjmp.h>
@@ -95,13 +97,14 @@ static term make_term(struct world *w)
     term elems[6];
     size_t n = chance(7);
 
-    switch (chance(10)) {
+    switch (chance(11)) {
     case 0: return heap_int(&w->h, (int64_t)seed);
     case 1: return heap_float(&w->h, 1e100 * (double)chance(1000));
     case 2: case 3: return heap_cons(&w->h, any(w), any(w));
     case 4: return make_map(w);
     case 5: case 6: return make_binary(w);
     case 7: return atom_make(chance(50));
+    case 8: return external_pid(&w->h, ATOM_true, 1, (uint32_t)chance(50), 0);
     default:
         for (size_t i = 0; i < n; i++)
             elems[i] = any(w);
@@ -176,6 +179,8 @@ static void world_fini(struct world *w)
         assert_int_equal(w->blob[i]->refs, 1);
         blob_unref(w->blob[i]);
     }
+    node_entries_sweep(1);
+    assert_int_equal(node_entries_sweep(1 + NODE_KEEP_NS), 0);
 }
 
 /* Keep terms off the stack frame's slot 0 and the bottom word a return address. */

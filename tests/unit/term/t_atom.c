@@ -3,7 +3,6 @@
  * t_atom.c - the table of atoms, alone and from several threads at once
  */
 #include "term/atom.h"
-#include "term/fun.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -120,21 +119,11 @@ static void table_fills_up(void **state)
     assert_true(atom_from_utf8("true", 4) == ATOM_true);
 }
 
-static void nodes(void **state)
-{
-    struct node_entry *a = node_entry_get(ATOM_true, 1);
-
-    assert_ptr_equal(a, node_entry_get(ATOM_true, 1));
-    assert_ptr_not_equal(a, node_entry_get(ATOM_true, 2));
-    assert_int_equal(a->index, 1);
-    assert_int_equal(node_entry_get(ATOM_true, 2)->index, 2);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(well_known), cmocka_unit_test(texts), cmocka_unit_test(order),
-        cmocka_unit_test(threads_agree), cmocka_unit_test(nodes), cmocka_unit_test(table_fills_up),
+        cmocka_unit_test(threads_agree), cmocka_unit_test(table_fills_up),
     };
 
     atom_table_init(40000);
