@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sig.h - frames of one level (2 to 22 and the like) as one flat struct, and their codec
+ *
+ * wire/sig.tab says which fields a kind has; the code that reads and writes them is made from it,
+ * without calls or allocation, and held equal to protobuf-c by tests. Pure functions; any thread.
+ */
+#ifndef WIRE_SIG_H
+#define WIRE_SIG_H
+
+#include "base/bytes.h"
+
+enum frame_kind {
+#define FRAME(number, name, Type, lane, rights, summary) KIND_##name = number,
+#include "wire/frames.tab"
+#undef FRAME
+    KIND_END = 105,                     /* one more than the largest */
+};
+
+enum lane { LANE_CONTROL, LANE_SIGNAL, LANE_BULK, LANE_COUNT };
+
+#define SIG_ATOMS_MAX    255
+#define SIG_RECEIVERS_MAX 4096          /* of one send_multi */
+
+struct span { const uint8_t *data; uint32_t len; };     /* lent bytes; {NULL, 0} when absent */
+
+/* A decoded frame. What a field means in which kind: sig.tab. Spans point into the input. */
+struct sig {
+    uint8_t  kind;                      /* enum frame_kind */
+    bool     flag;                      /* exit: linked; alive_reply: alive; fragment: last */
+    uint16_t n_atoms, n_receivers;
+    uint64_t to, from;                  /* 60-bit pid numbers, each of the node it lives on */
+    uint64_t id;                        /* unlink: id; spawn_reply: pid; fragment: transfer; credit: bytes */
+    uint32_t opts, deadline_ms, min_heap, priority;     /* spawn_request; choke: deadline_ms */
+    uint32_t code;                      /* spawn_reply: done; fragment: total bytes */
+    uint32_t slot;                      /* atom_def, send_name: dictionary slot; fragment: index */
+    struct span ref;                    /* alias, ref, req */
+    struct span term;                   /* term, reason, args, data: see sig.tab */
+    struct span name, leader, module, function, hash, error, trace;
+    const uint32_t *atoms;              /* dictionary slots, in the order of ATOM_CACHE_REF */
+    const uint64_t *receivers;          /* of send_multi, instead of `to` */
+};
+
+/* Where sig_read puts what is repeated. */
+struct sig_space {
+    uint32_t atoms[SIG_ATOMS_MAX];
+    uint64_t receivers[SIG_RECEIVERS_MAX];
+};
+
+/* True if kind is one of sig.tab. */
+bool sig_known(unsigned kind);
+
+#endif
