@@ -16,10 +16,11 @@
 #ifndef DIST_PEER_H
 #define DIST_PEER_H
 
+#include "auth/identity.h"
+#include "net/addr.h"
 #include "term/term.h"
 #include "wire/sig.h"
 
-#define NODE_KEY_BYTES  32
 #define NODE_NAME_MAX   255             /* bytes of label@host */
 #define BOOT_ID_BYTES   16
 
@@ -61,6 +62,7 @@ struct peer_info {
     bool       hidden;                  /* an operator, no node */
     char       address[64];             /* "10.0.0.2:7465" of the session, or the last one known */
     int64_t    up_since_ns;             /* system clock; 0 when not up */
+    int64_t    last_heard_ns;           /* monotonic: last record of the session; 0: none */
     uint32_t   rtt_us;                  /* of the last tick; 0: unknown */
     uint32_t   load;                    /* 0...10,000; from the last tick */
     int64_t    load_at_ns;              /* monotonic, when that came */
@@ -82,6 +84,10 @@ void peer_visit(bool (*visit)(void *arg, const struct peer_info *p), void *arg);
 /* Begin a session if there is none, and return its number; 0: no such peer, or peers are not
  * started. Its end or its up comes by callback. */
 session_id peer_connect(peer_id id);
+/* Addresses to try for a peer, the newest first; kept beside those that are known (8 in all). */
+void peer_hint(peer_id id, const struct net_addr *addrs, size_t n);
+/* Dial an address of a member not known yet (a seed): whoever answers becomes a peer. */
+void peer_dial_seed(const struct net_addr *addr);
 /* End a session in both directions; what is queued is dropped. Stale ids do nothing. */
 void peer_disconnect(session_id s);
 
@@ -178,7 +184,9 @@ const char *peer_end_text(enum peer_end why);
 
 struct peer_watch {
     void (*up)(const struct peer_info *p);
-    void (*down)(const struct peer_info *p, session_id s, enum peer_end why);
+    /* Called again while it returns true: a thousand relations or so a call, so that others are
+     * not held up. The next session of this peer is not up before. */
+    bool (*down)(const struct peer_info *p, session_id s, enum peer_end why);
     void (*writable)(session_id s);     /* after PEER_BUSY; any may be NULL */
     struct peer_watch *next;            /* ours */
 };
