@@ -24,6 +24,9 @@
 #include "node/boot.h"
 #include "node/crash.h"
 #include "node/notify.h"
+#include "web/collect.h"
+#include "web/health.h"
+#include "web/web.h"
 #include "vm/hooks.h"
 #include "vm/sched.h"
 
@@ -46,7 +49,7 @@ static struct {
     char *folder, *socket, *name;
     int exit;
     _Atomic int halt_status;        /* [any] of erlang:halt, plus 1 */
-    bool stopping;
+    bool stopping, watchdog;
 } node;
 
 struct node_api node_api;
@@ -110,6 +113,25 @@ static void apply_live(const struct options *o)
     node_api.role_users[ROLE_ADMIN] = option_items(o, OPT_control_admin);
 }
 
+static bool compat_erlang_vm(const struct options *o)
+{
+    const char *const *items = option_items(o, OPT_metrics_compat);
+
+    for (size_t i = 0; items[i] != NULL; i++)
+        if (strcmp(items[i], "erlang_vm") == 0)
+            return true;
+    return false;
+}
+
+static struct web_options web_options_of(const struct options *o)
+{
+    return (struct web_options){
+        .listen = option_items(o, OPT_listen_http), .hosts = option_items(o, OPT_http_hosts),
+        .observer = option_number(o, OPT_http_observer) != 0, .erlang_vm = compat_erlang_vm(o),
+        .mailbox_warn = (uint64_t)option_number(o, OPT_vm_mailbox_warn),
+    };
+}
+
 static int read_again(struct options *o, struct buf *out)
 {
     int rc = 0;
@@ -127,6 +149,7 @@ static int node_reload(struct buf *out)
     struct options *now = node.start->options, fresh;
     int rc = read_again(&fresh, out);
     enum option_id frozen = OPT_COUNT;
+    struct web_options wo;
 
     if (rc == 0) {
         /* What the command line of a --dev node set is not in the files. */
@@ -160,6 +183,8 @@ static int node_reload(struct buf *out)
     }
     apply_live(now);
     options_fini(&fresh);
+    wo = web_options_of(now);
+    web_configure(&wo);
     LOG(INFO, "node.reload", NULL, "%s", out->len > 0 ? buf_cstr(out) : "nothing changed");
     return 0;
 }
@@ -186,6 +211,7 @@ static void node_stop(bool now)
         return;
     }
     node.stopping = true;
+    health_set_draining(true);
     notify_state("STOPPING=1");
     LOG(INFO, "node.stop", NULL, "stopping; once more to skip the drain");
     event_base_once(node.base, -1, EV_TIMEOUT, on_drain_timeout, NULL, &max);
@@ -200,11 +226,14 @@ static void on_stop_signal(evutil_socket_t sig, short what, void *arg)
 static void on_reload_signal(evutil_socket_t sig, short what, void *arg)
 {
     struct buf out = { 0 };
-    int rc = node_reload(&out); /* logs what came of it */
+    char state[64];
 
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)(clock_monotonic_ns() / 1000));
+    notify_state(state);
+    (void)!node_reload(&out);   /* logs what came of it; refused or not, the node works on */
+    notify_state("READY=1");
     buf_fini(&out);
-    if (rc == 0)
-        notify_state("READY=1");
 }
 
 static void on_report_signal(evutil_socket_t sig, short what, void *arg)
@@ -333,6 +362,42 @@ static void start_engine(const struct options *o)
     boot_vm(&bo);
 }
 
+/* Once a second: the schedulers' progress, and systemd's watchdog, which starves with them. */
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+    health_tick();
+    if (node.watchdog && health_stuck_scheduler() < 0)
+        notify_state("WATCHDOG=1");
+}
+
+static void start_second(void)
+{
+    struct timeval second = { .tv_sec = 1 };
+
+    node.watchdog = getenv("WATCHDOG_USEC") != NULL;
+    event_add(event_new(node.base, -1, EV_PERSIST, on_second, NULL), &second);
+}
+
+static int start_web(const struct options *o)
+{
+    struct web_options wo = web_options_of(o);
+    const char *const any_port[] = { "127.0.0.1:0", NULL };
+    struct buf complaint = { 0 };
+    int rc;
+
+    if (node_api.dev && strcmp(o->value[OPT_listen_http].origin, "default") == 0)
+        wo.listen = any_port;
+    collect_start(node.name, PACKAGE_VERSION);
+    if (wo.listen[0] == NULL)
+        return 0;
+    rc = web_start(&wo, &complaint);
+    if (rc < 0)
+        fprintf(stderr, "error[RN0502]: %s\n  = Try:  %s\n", buf_cstr(&complaint),
+                explanation_find("RN0502")->hint);
+    buf_fini(&complaint);
+    return rc < 0 ? EXIT_CANNOT_CREATE : 0;
+}
+
 /* 0, or an exit code after telling why. */
 static int start_parts(const struct options *o)
 {
@@ -354,6 +419,11 @@ static int start_parts(const struct options *o)
         return start_failed(EXIT_CANNOT_CREATE, "RN0501", "cannot listen at", node.socket);
     }
     deploy_restore();
+    health_set_store(true);
+    rc = start_web(o);
+    if (rc != 0)
+        return rc;
+    start_second();
     add_signal(SIGTERM, on_stop_signal);
     add_signal(SIGINT, on_stop_signal);
     add_signal(SIGHUP, on_reload_signal);
@@ -375,9 +445,11 @@ static void say_ready(void)
         bool plain = strcmp(node.name, "dev") == 0; /* the one rnodectl takes by itself */
         char *ctl = mem_printf("rnodectl%s%s", plain ? "" : " -c ", plain ? "" : node.name);
 
-        printf("%s is running · data in %s\n"
-               "try: %s status · %s deploy FILE.beam · stop: %s stop\n",
-               node.name, node.folder, ctl, ctl, ctl);
+        if (web_address() != NULL)
+            printf("%s is running · data in %s · %s\n", node.name, node.folder, web_address());
+        else
+            printf("%s is running · data in %s\n", node.name, node.folder);
+        printf("try: %s status · %s deploy FILE.beam · stop: %s stop\n", ctl, ctl, ctl);
         mem_free(ctl);
         fflush(stdout);
     }
@@ -402,6 +474,7 @@ int node_main(struct node_start *start)
     event_base_dispatch(node.base);
     status = atomic_load(&node.halt_status);
     LOG(INFO, "node.end", NULL, "%s ends", node.name);
+    web_stop();
     server_free(node.server);
     vm_stop();
     epoch_drain();

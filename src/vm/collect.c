@@ -4,6 +4,8 @@
  */
 #include "vm/engine.h"
 
+#include "base/clock.h"
+#include "base/metric.h"
 #include "vm/hooks.h"
 #include "vm/mailbox_priv.h"
 #include "vm/pdict.h"
@@ -49,13 +51,17 @@ bool process_collect(struct process *p, size_t need, unsigned live, unsigned fla
         .spans = spans, .need_words = need, .flags = flags,
         .max_words = p->ext != NULL ? p->ext->max_heap_words : 0,
     };
+    int64_t start;
 
     if (p->ext != NULL && p->ext->collect_full) {
         p->ext->collect_full = false;
         req.flags |= GC_FULL;
     }
     req.nspans = roots(p, live, spans);
+    start = clock_monotonic_ns();
     gc_collect(&p->heap, &req);
+    metric_time((req.flags & GC_FULL) != 0 ? M_gc_pause_full : M_gc_pause_young,
+                clock_monotonic_ns() - start);
     if (p->sched != NULL)
         charge(p, (int64_t)(req.ret_copied_words / 16));
     if (sched_self != NULL) {

@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/epoch.h"
+#include "base/metric.h"
 #include "base/slab.h"
 #include "vm/bif.h"
 #include "vm/hooks.h"
@@ -31,8 +32,22 @@ bool (*vm_exit_hook)(struct process *p);
 void (*vm_halt_hook)(int status, bool abort, bool flush);
 bool (*vm_remote_send_hook)(struct process *from, term to, term msg);
 
+static void count_exit(term reason)
+{
+    if (reason == ATOM_normal)
+        metric_inc(M_exited_normal);
+    else if (reason == ATOM_shutdown ||
+             (is_tuple_n(reason, 2) && tuple_elem(reason, 0) == ATOM_shutdown))
+        metric_inc(M_exited_shutdown);
+    else if (reason == ATOM_killed || reason == ATOM_kill)
+        metric_inc(M_exited_kill);
+    else
+        metric_inc(M_exited_error);
+}
+
 void process_exit_begin(struct process *p)
 {
+    count_exit(p->exit_reason);
     atomic_store_explicit(&p->state, PROC_EXITING, memory_order_release);
     if ((p->exc.class == ATOM_error || p->exc.class == ATOM_throw) &&
         p->exit_reason != ATOM_normal && vm_crash_hook != NULL)

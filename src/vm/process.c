@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/epoch.h"
+#include "base/metric.h"
 #include "base/slab.h"
 #include "vm/engine.h"
 #include "vm/hooks.h"
@@ -446,6 +447,7 @@ bool process_send(struct process *sender, term to, term msg)
         p = process_lookup(to);
         if (p != NULL)
             deliver(sender, p, msg);
+        metric_inc(M_sent_local);
         return true;
     }
     if (box_is(to, HK_REF)) {

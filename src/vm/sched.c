@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/epoch.h"
+#include "base/metric.h"
 #include "vm/engine.h"
 #include "vm/job.h"
 #include "vm/process_priv.h"
@@ -247,6 +248,10 @@ static void put_own(struct sched *s, struct process *p)
 {
     unsigned prio = p->prio;
 
+    if (UNLIKELY((++s->priv->readied & 63) == 0)) {
+        s->priv->timed = p;
+        s->priv->timed_ns = clock_monotonic_ns();
+    }
     runq_put_own(&s->priv->q[prio], p);
     mask_add(s->priv, prio);
     wake_one();
@@ -531,6 +536,10 @@ static void run(struct sched *s, struct process *p)
     s->current = p;
     p->sched = s;
     counter_add(&s->priv->switches, 1);
+    if (UNLIKELY(p == s->priv->timed)) {
+        s->priv->timed = NULL;
+        metric_time(M_run_queue_wait, clock_monotonic_ns() - s->priv->timed_ns);
+    }
     if (UNLIKELY(!alive)) {
         run_exit(s, p);
         return;
@@ -652,6 +661,21 @@ static struct process *search(struct sched *s)
     return p;
 }
 
+/* Nothing of our own is ready: what others have, or NULL after a sleep. */
+static struct process *find_or_sleep(struct sched *s)
+{
+    int64_t since = clock_monotonic_ns();
+    struct process *p;
+
+    atomic_store_explicit(&s->priv->idle_since_ns, since, memory_order_relaxed);
+    p = search(s);
+    if (p == NULL)
+        sleep_until_woken(s);
+    atomic_store_explicit(&s->priv->idle_since_ns, 0, memory_order_relaxed);
+    counter_add(&s->priv->idle_ns, (uint64_t)(clock_monotonic_ns() - since));
+    return p;
+}
+
 static void turn(struct sched *s)
 {
     struct sched_priv *priv = s->priv;
@@ -673,11 +697,9 @@ static void turn(struct sched *s)
     if (p == NULL)
         p = pick(s);
     if (p == NULL)
-        p = search(s);
+        p = find_or_sleep(s);
     if (p != NULL)
         run(s, p);
-    else
-        sleep_until_woken(s);
 }
 
 static void *sched_main(void *arg)
@@ -810,6 +832,33 @@ uint32_t sched_run_queue_length(unsigned index)
     for (unsigned prio = 0; prio < PRIO_COUNT; prio++)
         n += runq_length(&scheds[index]->priv->q[prio]);
     return n;
+}
+
+uint32_t sched_ready(unsigned priority)
+{
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < nscheds; i++)
+        n += runq_length(&scheds[i]->priv->q[priority]);
+    return n;
+}
+
+uint64_t sched_turns(unsigned index, bool *ret_asleep)
+{
+    struct sched_priv *priv = scheds[index]->priv;
+
+    *ret_asleep = atomic_load_explicit(&priv->asleep, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&priv->switches, memory_order_relaxed);
+}
+
+uint64_t sched_idle_ns(unsigned index)
+{
+    const struct sched_priv *priv = scheds[index]->priv;
+    int64_t since = atomic_load_explicit(&priv->idle_since_ns, memory_order_relaxed);
+    int64_t now = clock_monotonic_ns();
+
+    return atomic_load_explicit(&priv->idle_ns, memory_order_relaxed) +
+           (since != 0 && now > since ? (uint64_t)(now - since) : 0);
 }
 
 #define SUM(field) (ret->field += atomic_load_explicit(&priv->field, memory_order_relaxed))

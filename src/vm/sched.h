@@ -50,6 +50,13 @@ struct sched_totals {
 };
 void sched_totals(struct sched_totals *ret);
 uint32_t sched_run_queue_length(unsigned index);
+/* The same of one priority (enum process_priority), over all schedulers. */
+uint32_t sched_ready(unsigned priority);
+/* How often scheduler index has come to its loop head; a sleeping one does not. Any thread. */
+uint64_t sched_turns(unsigned index, bool *ret_asleep);
+/* Time that scheduler index has spent asleep or looking for work in vain. Any thread; a look while
+ * it wakes may count the last sleep twice. */
+uint64_t sched_idle_ns(unsigned index);
 
 /* A reference whose scheduler part is `index`: it says on which wheel its timer is. */
 term make_timer_ref(unsigned index);

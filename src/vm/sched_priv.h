@@ -40,6 +40,12 @@ struct sched_priv {
     uint32_t slots[SLOT_CACHE];     /* [own] */
     /* counters: [own] writes, [any] reads */
     _Atomic uint64_t reductions, switches, spawned, exited, stolen, collections, reclaimed_words;
+    _Atomic uint64_t idle_ns;       /* searching for work in vain, or asleep */
+    _Atomic int64_t idle_since_ns;  /* 0: not idle now */
+    /* One process in 64 that becomes ready is timed, unless another scheduler takes it. */
+    uint32_t readied;               /* [own] */
+    const struct process *timed;    /* [own] compared, never followed */
+    int64_t timed_ns;               /* [own] */
 };
 
 /* Add to a counter that only this scheduler writes. */

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * collect.c - what the engine is doing, for whoever asks
+ */
+#include "web/collect.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/slab.h"
+#include "table/table.h"
+#include "term/atom.h"
+#include "vm/inspect.h"
+#include "vm/process_priv.h"
+#include "vm/sched.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A walk waits at least so long for the next, and a hundred times as long as it took. */
+#define WALK_PERIOD_NS (5 * (int64_t)1000000000)
+
+static struct {
+    const char *name, *version;     /* [set] */
+    int64_t start_ns;               /* [set] */
+    int64_t next_walk_ns;           /* [walk] */
+    /* results of the last walk: [walk] writes, [any] reads */
+    _Atomic uint64_t messages, longest, over, old_code, heap_bytes;
+    _Atomic uint64_t code_bytes, rata, batuta, elixir, erlang;
+} state;
+
+uint64_t collect_resident_bytes(void)
+{
+    FILE *in = fopen("/proc/self/statm", "re");
+    unsigned long long pages = 0;
+
+    if (in == NULL)
+        return 0;
+    if (fscanf(in, "%*u %llu", &pages) != 1)
+        pages = 0;
+    fclose(in);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* --- the walk over all processes ------------------------------------------------------ */
+
+struct walk {
+    uint64_t warn, messages, longest, over, old_code, heap_bytes;
+};
+
+static bool walk_one(void *arg, const struct process_view *v)
+{
+    struct walk *w = arg;
+
+    w->messages += v->messages;
+    if (v->messages > w->longest)
+        w->longest = v->messages;
+    w->over += v->messages > w->warn;
+    w->old_code += v->old_code;
+    w->heap_bytes += v->heap_bytes;
+    return true;
+}
+
+struct modules {
+    uint64_t bytes, rata, batuta, elixir, erlang;
+    bool old;
+};
+
+static void count_module(void *arg, const struct module_view *v)
+{
+    struct modules *m = arg;
+    const char *name = atom_text(v->name, NULL);
+
+    m->old |= v->has_old;
+    m->bytes += v->code_bytes + v->literal_bytes;
+    if (strncmp(name, "Rata.", 5) == 0)
+        m->rata++;
+    else if (strncmp(name, "ba.", 3) == 0)
+        m->batuta++;
+    else if (strncmp(name, "Elixir.", 7) == 0)
+        m->elixir++;
+    else
+        m->erlang++;
+}
+
+void collect_walk(uint64_t mailbox_warn)
+{
+    struct walk w = { .warn = mailbox_warn };
+    int64_t now = clock_monotonic_ns(), took;
+    struct modules m = { 0 };
+
+    if (now < state.next_walk_ns)
+        return;
+    inspect_modules(count_module, &m);
+    inspect_processes(m.old, walk_one, &w);
+    atomic_store(&state.messages, w.messages);
+    atomic_store(&state.longest, w.longest);
+    atomic_store(&state.over, w.over);
+    atomic_store(&state.old_code, w.old_code);
+    atomic_store(&state.heap_bytes, w.heap_bytes);
+    atomic_store(&state.code_bytes, m.bytes);
+    atomic_store(&state.rata, m.rata);
+    atomic_store(&state.batuta, m.batuta);
+    atomic_store(&state.elixir, m.elixir);
+    atomic_store(&state.erlang, m.erlang);
+    took = clock_monotonic_ns() - now;
+    state.next_walk_ns = now + (100 * took > WALK_PERIOD_NS ? 100 * took : WALK_PERIOD_NS);
+}
+
+/* --- collectors ----------------------------------------------------------------------- */
+
+/* metric_emit with one label. */
+static void emit_as(struct metric_sink *sink, enum metric_id id, const char *label,
+                    const char *value, double v)
+{
+    struct buf b = { 0 };
+
+    metric_label(&b, label, value);
+    metric_emit(sink, id, buf_cstr(&b), v);
+    buf_fini(&b);
+}
+
+static void collect_node(struct metric_sink *sink, void *arg)
+{
+    struct buf b = { 0 };
+
+    metric_label(&b, "version", state.version);
+    metric_label(&b, "jit", "off");
+    metric_emit(sink, M_build_info, buf_cstr(&b), 1);
+    buf_fini(&b);
+    emit_as(sink, M_node_info, "node", state.name, 1);
+}
+
+static void collect_schedulers(struct metric_sink *sink, void *arg)
+{
+    double alive = (double)(clock_monotonic_ns() - state.start_ns) / 1e9, idle = 0;
+    char index[12];
+
+    metric_emit(sink, M_schedulers, "kind=\"normal\"", sched_count());
+    for (unsigned i = 0; i < sched_count(); i++) {
+        double idle_i = (double)sched_idle_ns(i) / 1e9;
+
+        idle += idle_i;
+        snprintf(index, sizeof index, "%u", i);
+        emit_as(sink, M_scheduler_busy, "scheduler", index, alive > idle_i ? alive - idle_i : 0);
+    }
+    emit_as(sink, M_scheduler_seconds, "phase", "run", alive * sched_count() - idle);
+    emit_as(sink, M_scheduler_seconds, "phase", "sleep", idle);
+}
+
+static void collect_processes(struct metric_sink *sink, void *arg)
+{
+    static const char *const names[PRIO_COUNT] = { "max", "high", "normal", "low" };
+    struct sched_totals t;
+
+    sched_totals(&t);
+    for (unsigned prio = 0; prio < PRIO_COUNT; prio++)
+        emit_as(sink, M_run_queue, "priority", names[prio], sched_ready(prio));
+    metric_emit(sink, M_processes, NULL, process_count());
+    metric_emit(sink, M_processes_limit, NULL, inspect_processes_max());
+    metric_emit(sink, M_spawned, NULL, (double)(t.exited + process_count()));
+    metric_emit(sink, M_reductions, NULL, (double)t.reductions);
+    metric_emit(sink, M_context_switches, NULL, (double)t.switches);
+    metric_emit(sink, M_mailbox_messages, NULL, (double)atomic_load(&state.messages));
+    metric_emit(sink, M_mailbox_max, NULL, (double)atomic_load(&state.longest));
+    metric_emit(sink, M_mailbox_over, NULL, (double)atomic_load(&state.over));
+    metric_emit(sink, M_old_code, NULL, (double)atomic_load(&state.old_code));
+    metric_emit(sink, M_gc_runs, NULL, (double)t.collections);
+    metric_emit(sink, M_gc_reclaimed, NULL, (double)t.reclaimed_words * 8);
+}
+
+static void collect_memory(struct metric_sink *sink, void *arg)
+{
+    double slabs = (double)slab_bytes_in_use(), resident = (double)collect_resident_bytes();
+    double heaps = (double)atomic_load(&state.heap_bytes);
+
+    emit_as(sink, M_memory, "kind", "heaps", heaps);
+    emit_as(sink, M_memory, "kind", "slabs", slabs);
+    emit_as(sink, M_memory, "kind", "code", (double)atomic_load(&state.code_bytes));
+    emit_as(sink, M_memory, "kind", "resident", resident);
+    metric_emit(sink, M_atoms, NULL, atom_count());
+    metric_emit(sink, M_atoms_limit, NULL, atom_max());
+    emit_as(sink, M_modules, "language", "erlang", (double)atomic_load(&state.erlang));
+    emit_as(sink, M_modules, "language", "elixir", (double)atomic_load(&state.elixir));
+    emit_as(sink, M_modules, "language", "rata", (double)atomic_load(&state.rata));
+    emit_as(sink, M_modules, "language", "batuta", (double)atomic_load(&state.batuta));
+}
+
+static void collect_log(struct metric_sink *sink, void *arg)
+{
+    uint64_t written, suppressed;
+
+    log_counts(&written, &suppressed);
+    metric_emit(sink, M_log_records, NULL, (double)written);
+    metric_emit(sink, M_log_suppressed, NULL, (double)suppressed);
+}
+
+void collect_start(const char *name, const char *version)
+{
+    state.name = mem_strdup(name);
+    state.version = mem_strdup(version);
+    state.start_ns = clock_monotonic_ns();
+    metric_collector_add(collect_node, NULL);
+    metric_collector_add(collect_schedulers, NULL);
+    metric_collector_add(collect_processes, NULL);
+    metric_collector_add(collect_memory, NULL);
+    metric_collector_add(collect_log, NULL);
+}
+
+int64_t collect_start_ns(void)
+{
+    return state.start_ns;
+}

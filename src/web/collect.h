@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * collect.h - the states that the engine, its tables, code and store have, as metrics
+ *
+ * A look reads counters that the schedulers write; it stops nothing. What needs a walk over all
+ * processes (mailboxes, old code) is measured by collect_walk at times of its own, and a look gives
+ * the last measure.
+ */
+#ifndef WEB_COLLECT_H
+#define WEB_COLLECT_H
+
+#include "base/bytes.h"
+#include "base/compiler.h"
+
+/* Register the collectors. name, version: of the node; copied. Once, after the engine has started. */
+void collect_start(const char *name, const char *version);
+
+/* Walk over all processes if it is time: at most one hundredth of the time is spent so. mailbox_warn:
+ * length above which a mailbox counts as too long. One thread, not a scheduler. */
+void collect_walk(uint64_t mailbox_warn);
+
+/* When collect_start was called, monotonic. */
+int64_t collect_start_ns(void);
+
+/* Bytes of memory in use by the whole process, as the system counts them. */
+uint64_t collect_resident_bytes(void);
+
+/* The 23 series of published BEAM dashboards (erlang_vm_*) appended to out. Any thread that is not
+ * a scheduler. */
+void collect_erlang_vm(struct buf *out);
+
+#endif

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server.c - the HTTP thread: addresses, routes, who may ask what
+ *
+ * Happy path: accept -> on_request -> the Host is ours -> a route of the table -> its handler
+ * answers. Ways to fail: 403 for a Host that is not ours, 404 for an unknown path or one that this
+ * address does not serve, 405 for a method that the route does not take; libevent itself refuses
+ * heads over HEAD_MAX and bodies over BODY_MAX, and drops clients that are silent for IDLE_S.
+ */
+#include "web/web.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/errors.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "web/collect.h"
+#include "web/health.h"
+#include "web/server_priv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD_MAX        8192
+#define BODY_MAX        65536
+#define IDLE_S          30
+#define TICK_MS         1000
+#define ADDRESSES_MAX   16
+
+struct settings {
+    char **hosts;               /* NULL-terminated */
+    bool observer, erlang_vm;
+    uint64_t mailbox_warn;
+};
+
+static struct {
+    struct event_base *base;
+    struct evhttp *http;
+    struct event *tick;
+    pthread_t thread;
+    bool running;
+    char *address;                      /* [set] of the first loopback address */
+    pthread_mutex_t lock;               /* settings, which a reload replaces */
+    struct settings settings;           /* [lk] */
+} web = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* --- settings -------------------------------------------------------------------------- */
+
+static char **copy_list(const char *const *items)
+{
+    size_t n = 0;
+    char **copy;
+
+    while (items != NULL && items[n] != NULL)
+        n++;
+    copy = MEM_NEW_ARRAY(char *, n + 1);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = mem_strdup(items[i]);
+    return copy;
+}
+
+static void free_list(char **items)
+{
+    for (size_t i = 0; items != NULL && items[i] != NULL; i++)
+        mem_free(items[i]);
+    mem_free(items);
+}
+
+void web_configure(const struct web_options *o)
+{
+    struct settings fresh = { copy_list(o->hosts), o->observer, o->erlang_vm, o->mailbox_warn };
+    char **old;
+
+    pthread_mutex_lock(&web.lock);
+    old = web.settings.hosts;
+    web.settings = fresh;
+    pthread_mutex_unlock(&web.lock);
+    free_list(old);
+}
+
+static bool is_known_host(const char *name)
+{
+    bool known = false;
+
+    pthread_mutex_lock(&web.lock);
+    for (size_t i = 0; web.settings.hosts != NULL && web.settings.hosts[i] != NULL; i++)
+        known |= strcasecmp(web.settings.hosts[i], name) == 0;
+    pthread_mutex_unlock(&web.lock);
+    return known;
+}
+
+static bool setting_erlang_vm(void)
+{
+    bool on;
+
+    pthread_mutex_lock(&web.lock);
+    on = web.settings.erlang_vm;
+    pthread_mutex_unlock(&web.lock);
+    return on;
+}
+
+/* --- who asks -------------------------------------------------------------------------- */
+
+/* The name in a Host header without its port and brackets, in out. False: it has no such form. */
+static bool host_name(const char *host, char *out, size_t cap)
+{
+    const char *end = host[0] == '[' ? strchr(host, ']') : strchr(host, ':');
+    const char *from = host[0] == '[' ? host + 1 : host;
+    size_t n;
+
+    if (host[0] == '[' && end == NULL)
+        return false;
+    n = end != NULL ? (size_t)(end - from) : strlen(from);
+    if (n == 0 || n >= cap)
+        return false;
+    memcpy(out, from, n);
+    out[n] = 0;
+    return true;
+}
+
+/* An address is always ours: it was reached. A name must be one of http.hosts. */
+static bool host_is_ours(struct evhttp_request *rq)
+{
+    const char *host = evhttp_find_header(evhttp_request_get_input_headers(rq), "Host");
+    unsigned char address[sizeof(struct in6_addr)];
+    char name[256];
+
+    if (host == NULL || !host_name(host, name, sizeof name))
+        return false;
+    return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1 ||
+           is_known_host(name);
+}
+
+static bool address_is_loopback(const struct sockaddr *sa)
+{
+    const struct sockaddr_in *in4 = (const void *)sa;
+    const struct sockaddr_in6 *in6 = (const void *)sa;
+
+    if (sa->sa_family == AF_INET)
+        return ntohl(in4->sin_addr.s_addr) >> 24 == 127;
+    return sa->sa_family == AF_INET6 &&
+           (IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
+            (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127));
+}
+
+/* Did the request come in through an address of loopback? */
+static bool came_by_loopback(struct evhttp_request *rq)
+{
+    struct bufferevent *bev = evhttp_connection_get_bufferevent(evhttp_request_get_connection(rq));
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+
+    return getsockname(bufferevent_getfd(bev), (struct sockaddr *)&ss, &len) == 0 &&
+           address_is_loopback((struct sockaddr *)&ss);
+}
+
+/* --- answers ---------------------------------------------------------------------------- */
+
+static void add_security_headers(struct evhttp_request *rq)
+{
+    static const char *const headers[][2] = {
+        { "Content-Security-Policy",
+          "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+          "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+          "require-trusted-types-for 'script'" },
+        { "X-Content-Type-Options", "nosniff" },
+        { "Referrer-Policy", "no-referrer" },
+        { "Cross-Origin-Opener-Policy", "same-origin" },
+        { "Cross-Origin-Resource-Policy", "same-origin" },
+        { "Cache-Control", "no-store" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++)
+        evhttp_add_header(evhttp_request_get_output_headers(rq), headers[i][0], headers[i][1]);
+}
+
+void web_reply(struct evhttp_request *rq, int code, const char *type, const void *body, size_t len)
+{
+    struct evbuffer *out = evhttp_request_get_output_buffer(rq);
+
+    metric_inc(code < 400 ? M_http_ok : code < 500 ? M_http_refused : M_http_failed);
+    evhttp_add_header(evhttp_request_get_output_headers(rq), "Content-Type", type);
+    add_security_headers(rq);
+    evbuffer_add(out, body, len);
+    evhttp_send_reply(rq, code, NULL, NULL);
+}
+
+void web_reply_text(struct evhttp_request *rq, int code, const char *text)
+{
+    web_reply(rq, code, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+/* --- routes ------------------------------------------------------------------------------ */
+
+static void get_metrics(struct evhttp_request *rq)
+{
+    const char *accept = evhttp_find_header(evhttp_request_get_input_headers(rq), "Accept");
+    bool open = accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+    enum metric_format format = open ? METRIC_OPENMETRICS : METRIC_TEXT;
+    struct buf out = { 0 };
+
+    /* OpenMetrics ends with a mark, so other names cannot follow it. */
+    if (!open && setting_erlang_vm())
+        collect_erlang_vm(&out);
+    metric_write(&out, format);
+    web_reply(rq, HTTP_OK, metric_content_type(format), out.data, out.len);
+    buf_fini(&out);
+}
+
+static void get_livez(struct evhttp_request *rq)
+{
+    web_reply_text(rq, HTTP_OK, "alive\n");
+}
+
+static void get_readyz(struct evhttp_request *rq)
+{
+    struct buf out = { 0 };
+    bool ready = health_ready(&out);
+
+    web_reply(rq, ready ? HTTP_OK : HTTP_SERVUNAVAIL, "application/json", out.data, out.len);
+    buf_fini(&out);
+}
+
+/* Routes for everybody; the observer's are added by web_route_add. */
+static const struct web_route public_routes[] = {
+    { "/metrics", EVHTTP_REQ_GET, get_metrics },
+    { "/livez", EVHTTP_REQ_GET, get_livez },
+    { "/readyz", EVHTTP_REQ_GET, get_readyz },
+};
+
+static const struct web_route *find_route(const struct web_route *routes, size_t n, const char *path)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(routes[i].path, path) == 0)
+            return &routes[i];
+    return NULL;
+}
+
+static void on_request(struct evhttp_request *rq, void *arg)
+{
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(rq));
+    const struct web_route *route;
+    enum evhttp_cmd_type method = evhttp_request_get_command(rq);
+
+    if (path == NULL)
+        path = "/";
+    route = find_route(public_routes, ARRAY_LEN(public_routes), path);
+    if (route == NULL && !host_is_ours(rq))
+        web_reply_text(rq, 403, "this name is not served here; add it to http.hosts\n");
+    else if (route == NULL && !came_by_loopback(rq))
+        web_reply_text(rq, HTTP_NOTFOUND, "only /metrics, /livez and /readyz are served here\n");
+    else if (route == NULL)
+        web_reply_text(rq, HTTP_NOTFOUND, "there is no such page\n");
+    else if (!(method == route->method ||
+               (method == EVHTTP_REQ_HEAD && route->method == EVHTTP_REQ_GET)))
+        web_reply_text(rq, HTTP_BADMETHOD, "this page does not take that method\n");
+    else
+        route->handle(rq);
+}
+
+/* --- listening ---------------------------------------------------------------------------- */
+
+/* "127.0.0.1:7466" or "[::1]:7466" in its two parts. */
+static bool split_address(const char *text, char *host, size_t cap, uint16_t *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    char *end;
+    long port;
+
+    if (colon == NULL || colon[1] < '0' || colon[1] > '9')
+        return false;
+    port = strtol(colon + 1, &end, 10);
+    if (*end != 0 || port > 65535)
+        return false;
+    *ret_port = (uint16_t)port;
+    if (text[0] == '[' && colon[-1] == ']') {
+        text++;
+        colon--;
+    }
+    if (colon == text || (size_t)(colon - text) >= cap)
+        return false;
+    memcpy(host, text, (size_t)(colon - text));
+    host[colon - text] = 0;
+    return true;
+}
+
+static void note_address(struct evhttp_bound_socket *bound)
+{
+    struct sockaddr_storage ss;
+    socklen_t len = sizeof ss;
+    const struct sockaddr_in *in4 = (const void *)&ss;
+    const struct sockaddr_in6 *in6 = (const void *)&ss;
+
+    if (web.address != NULL ||
+        getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&ss, &len) < 0 ||
+        !address_is_loopback((struct sockaddr *)&ss))
+        return;
+    if (ss.ss_family == AF_INET)
+        web.address = mem_printf("http://127.0.0.1:%u/", ntohs(in4->sin_port));
+    else
+        web.address = mem_printf("http://[::1]:%u/", ntohs(in6->sin6_port));
+}
+
+static int listen_at(const char *text, struct buf *complaint)
+{
+    struct evhttp_bound_socket *bound;
+    char host[128];
+    uint16_t port;
+
+    if (!split_address(text, host, sizeof host, &port)) {
+        buf_printf(complaint, "listen.http: \"%s\" is not ADDRESS:PORT, such as 127.0.0.1:7466", text);
+        return -ERR_ARGUMENT;
+    }
+    bound = evhttp_bind_socket_with_handle(web.http, host, port);
+    if (bound == NULL) {
+        buf_printf(complaint, "listen.http: cannot listen at %s: %s", text, strerror(errno));
+        return -ERR_SYSTEM;
+    }
+    note_address(bound);
+    return 0;
+}
+
+static uint64_t mailbox_warn(void)
+{
+    uint64_t n;
+
+    pthread_mutex_lock(&web.lock);
+    n = web.settings.mailbox_warn;
+    pthread_mutex_unlock(&web.lock);
+    return n;
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    collect_walk(mailbox_warn());
+}
+
+static void *web_main(void *arg)
+{
+    event_base_dispatch(web.base);
+    return NULL;
+}
+
+static void web_free(void)
+{
+    if (web.tick != NULL)
+        event_free(web.tick);
+    if (web.http != NULL)
+        evhttp_free(web.http);
+    if (web.base != NULL)
+        event_base_free(web.base);
+    web.tick = NULL;
+    web.http = NULL;
+    web.base = NULL;
+}
+
+static int start_parts(const struct web_options *o, struct buf *complaint)
+{
+    struct timeval tick = { TICK_MS / 1000, TICK_MS % 1000 * 1000 };
+    int rc = 0;
+
+    web.base = event_base_new();
+    web.http = web.base != NULL ? evhttp_new(web.base) : NULL;
+    if (web.http == NULL)
+        return -ERR_SYSTEM;
+    evhttp_set_max_headers_size(web.http, HEAD_MAX);
+    evhttp_set_max_body_size(web.http, BODY_MAX);
+    evhttp_set_timeout(web.http, IDLE_S);
+    evhttp_set_allowed_methods(web.http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
+    evhttp_set_gencb(web.http, on_request, NULL);
+    for (size_t i = 0; o->listen[i] != NULL && rc == 0; i++)
+        rc = listen_at(o->listen[i], complaint);
+    if (rc < 0)
+        return rc;
+    web.tick = event_new(web.base, -1, EV_PERSIST, on_tick, NULL);
+    event_add(web.tick, &tick);
+    return pthread_create(&web.thread, NULL, web_main, NULL) == 0 ? 0 : -ERR_SYSTEM;
+}
+
+int web_start(const struct web_options *o, struct buf *complaint)
+{
+    int rc;
+
+    ASSERT(!web.running);
+    web_configure(o);
+    rc = start_parts(o, complaint);
+    if (rc < 0)
+        web_free();
+    web.running = rc == 0;
+    return rc;
+}
+
+void web_stop(void)
+{
+    if (!web.running)
+        return;
+    event_base_loopbreak(web.base);
+    pthread_join(web.thread, NULL);
+    web_free();
+    web.running = false;
+}
+
+const char *web_address(void)
+{
+    return web.address;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * web.h - metrics, health and the observer page over HTTP
+ *
+ * One thread of its own with libevent's HTTP server, so a slow scraper never holds the control
+ * thread and a busy control thread never holds a health check. Nothing here runs on a scheduler.
+ *
+ * Addresses other than loopback serve /metrics, /livez and /readyz alone. A request whose Host is
+ * neither an address nor one of http.hosts is refused: a page of somebody else's name server must
+ * not read ours.
+ */
+#ifndef WEB_WEB_H
+#define WEB_WEB_H
+
+#include "base/bytes.h"
+#include "base/compiler.h"
+
+struct web_options {
+    const char *const *listen;      /* "127.0.0.1:7466", "[::1]:0"...; empty: no HTTP at all */
+    const char *const *hosts;       /* names that a Host header may have besides addresses */
+    bool observer;                  /* serve the page */
+    bool erlang_vm;                 /* metrics under the names of published BEAM dashboards, too */
+    uint64_t mailbox_warn;          /* messages above which a mailbox counts as too long */
+};
+
+/* Copies o. On failure complaint says which address and why; nothing runs then.
+ * -ERR_SYSTEM: an address cannot be had; -ERR_ARGUMENT: it is none. Once. */
+MUST_CHECK int web_start(const struct web_options *o, struct buf *complaint);
+void web_stop(void);                /* waits for the thread; nothing happens when none runs */
+/* What a reload may change: hosts, observer, erlang_vm, min_peers. Copies. Any thread. */
+void web_configure(const struct web_options *o);
+/* "http://127.0.0.1:7466/" of the first loopback address, NULL: there is none. Constant. */
+const char *web_address(void);
+
+#endif
