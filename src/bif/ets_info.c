@@ -3,6 +3,7 @@
  * ets_info.c - ets:info
  */
 #include "bif/ets_priv.h"
+#include "heap/etf.h"
 
 static term type_atom(const struct table *t)
 {
@@ -84,7 +85,7 @@ static term item(struct process *p, struct table *t, term what)
     case ATOM_size:
         return heap_int(h, table_size(t));
     case ATOM_node:
-        return ATOM_nonode_nohost;
+        return etf_env.local_node;
     case ATOM_named_table:
         return flag(atomic_load(&t->named));
     case ATOM_type:

@@ -7,6 +7,7 @@
 #include "bif/process_request.h"
 
 #include "base/alloc.h"
+#include "heap/etf.h"
 #include "term/compare.h"
 #include "vm/engine.h"
 #include "vm/hooks.h"
@@ -14,7 +15,7 @@
 #include "vm/pdict.h"
 #include "vm/process_priv.h"
 #include "vm/registry.h"
-#include "vm/relation.h"
+#include "vm/remote.h"
 #include "vm/sched.h"
 
 #include <stdlib.h>
@@ -45,29 +46,56 @@ term bif_send_2(struct process *p, const term *a)
     return process_send(p, a[0], a[1]) ? a[1] : bif_badarg(p);
 }
 
+/* Is a message to this certain to leave the node, or to find none? */
+static bool is_elsewhere(term to)
+{
+    if (is_tuple_n(to, 2))
+        return is_atom(tuple_elem(to, 0)) && is_atom(tuple_elem(to, 1)) &&
+               tuple_elem(to, 1) != etf_env.local_node;
+    return box_is(to, HK_EXT_PID) || box_is(to, HK_EXT_REF);
+}
+
+static term send_with(struct process *p, term to, term msg, unsigned flags)
+{
+    if (!is_elsewhere(to))
+        return process_send(p, to, msg) ? ATOM_ok : bif_badarg(p);
+    switch (remote_send(p, to, msg, flags)) {
+    case REMOTE_WOULD_SUSPEND:  return ATOM_nosuspend;
+    case REMOTE_WOULD_CONNECT:  return ATOM_noconnect;
+    case REMOTE_BADARG:         return bif_badarg(p);
+    case REMOTE_LIMIT:          return bif_error(p, ATOM_system_limit);
+    default:                    return ATOM_ok;
+    }
+}
+
 term bif_send_3(struct process *p, const term *a)
 {
+    unsigned flags = 0;
     term o = a[2];
 
     for (; is_cons(o); o = cdr(o)) {
-        if (car(o) != ATOM_noconnect && car(o) != ATOM_nosuspend)
+        if (car(o) == ATOM_noconnect)
+            flags |= REMOTE_NOCONNECT;
+        else if (car(o) == ATOM_nosuspend)
+            flags |= REMOTE_NOSUSPEND;
+        else
             return bif_badarg(p);
     }
-    if (!is_nil(o) || !process_send(p, a[0], a[1]))
-        return bif_badarg(p);
-    return ATOM_ok;
+    return is_nil(o) ? send_with(p, a[0], a[1], flags) : bif_badarg(p);
 }
 
 term bif_send_nosuspend_2(struct process *p, const term *a)
 {
-    return process_send(p, a[0], a[1]) ? ATOM_true : bif_badarg(p);
+    term r = send_with(p, a[0], a[1], REMOTE_NOSUSPEND);
+
+    return r == TERM_NONE ? r : r == ATOM_ok ? ATOM_true : ATOM_false;
 }
 
 /* --- links --------------------------------------------------------------------------------------- */
 
 term bif_link_1(struct process *p, const term *a)
 {
-    struct sig sig = { .kind = SIG_EXIT, .from = a[0], .b = ATOM_noconnection };
+    struct sig sig = { .kind = SIG_EXIT, .from = a[0] };
 
     if (is_local_pid(a[0])) {
         charge(p, 1);
@@ -75,6 +103,12 @@ term bif_link_1(struct process *p, const term *a)
     }
     if (!is_pid(a[0]))
         return is_port(a[0]) ? bif_error(p, ATOM_noproc) : bif_badarg(p);
+    charge(p, 10);
+    if (!signals_handle(p))     /* the end of an older session, for one */
+        return exiting(p);
+    sig.b = remote_link(p, a[0]);
+    if (is_nil(sig.b))
+        return ATOM_true;
     return signal_apply(p, &sig) == EFFECT_EXIT ? exiting(p) : ATOM_true;
 }
 
@@ -88,7 +122,14 @@ term bif_unlink_1(struct process *p, const term *a)
         link_remove(p, a[0]);
         return ATOM_true;
     }
-    return is_pid(a[0]) || is_port(a[0]) ? ATOM_true : bif_badarg(p);
+    if (is_pid(a[0])) {
+        charge(p, 10);
+        if (!signals_handle(p))
+            return exiting(p);
+        remote_unlink(p, a[0]);
+        return ATOM_true;
+    }
+    return is_port(a[0]) ? ATOM_true : bif_badarg(p);
 }
 
 term bif_exit_2(struct process *p, const term *a)
@@ -96,18 +137,22 @@ term bif_exit_2(struct process *p, const term *a)
     charge(p, 1);
     if (is_local_pid(a[0]))
         return exit_send(p, a[0], a[1]) ? ATOM_true : exiting(p);
-    return is_pid(a[0]) || is_port(a[0]) ? ATOM_true : bif_badarg(p);
+    if (is_pid(a[0])) {
+        remote_exit(p, a[0], a[1]);
+        return ATOM_true;
+    }
+    return is_port(a[0]) ? ATOM_true : bif_badarg(p);
 }
 
 /* --- monitors --------------------------------------------------------------------------------------- */
 
-/* What is monitored: pid, or atom; TERM_NONE: badarg. */
+/* What is monitored: pid, atom, or {Name, Node} of another node; TERM_NONE: badarg. */
 static term monitor_target(term item)
 {
     if (is_tuple_n(item, 2) && is_atom(tuple_elem(item, 0)) &&
-        tuple_elem(item, 1) == ATOM_nonode_nohost)
+        tuple_elem(item, 1) == etf_env.local_node)
         item = tuple_elem(item, 0);
-    if (is_atom(item) || is_pid(item))
+    if (is_atom(item) || is_pid(item) || (is_tuple(item) && is_elsewhere(item)))
         return item;
     return TERM_NONE;
 }
@@ -126,6 +171,8 @@ static term monitor(struct process *p, term type, term item, term options)
     if (type != ATOM_process || target == TERM_NONE)
         return bif_badarg(p);
     charge(p, 1);
+    if (is_elsewhere(target))
+        return remote_monitor(p, target, &opt);
     return monitor_make(p, target, &opt);
 }
 
@@ -271,8 +318,12 @@ term bif_group_leader_2(struct process *p, const term *a)
 {
     struct process *q;
 
-    if (!is_pid(a[0]) || !is_local_pid(a[1]))
+    if (!is_pid(a[0]) || !is_pid(a[1]))
         return bif_badarg(p);
+    if (!is_local_pid(a[1])) {
+        remote_group_leader(p, a[1], a[0]);
+        return ATOM_true;
+    }
     if (a[1] == p->pid) {
         p->group_leader = a[0];
         return ATOM_true;

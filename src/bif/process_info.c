@@ -8,11 +8,12 @@
 #include "bif/bif.h"
 #include "bif/process_options.h"
 #include "bif/process_request.h"
+#include "heap/etf.h"
 
 #include "vm/engine.h"
 #include "vm/mailbox.h"
 #include "vm/pdict.h"
-#include "vm/relation.h"
+#include "vm/remote.h"
 
 #include <stdio.h>
 
@@ -81,17 +82,19 @@ static term info_links(struct process *p, struct heap *h)
 
     for (struct relation *r; (r = relation_next(p, &at)) != NULL; ) {
         if (relation_class(r) == REL_LINK && r->unlink_id == 0)
-            list = heap_cons(h, r->peer, list);
+            list = heap_cons(h, remote_shown(h, r->session, r->peer), list);
     }
     return list;
 }
 
 static term monitored(struct heap *h, const struct relation *r)
 {
-    term who = r->peer;
+    term who = remote_shown(h, r->session, r->peer);
 
+    if (r->tag != NULL && r->tag->item != TERM_NONE)
+        who = heap_copy(h, r->tag->item);
     if (r->tag != NULL && r->tag->name != TERM_NONE)
-        who = heap_tuple2(h, r->tag->name, ATOM_nonode_nohost);
+        who = heap_tuple2(h, r->tag->name, etf_env.local_node);
     return heap_tuple2(h, ATOM_process, who);
 }
 
@@ -101,7 +104,7 @@ static term info_monitors(struct process *p, struct heap *h)
     uint32_t at = 0;
 
     for (struct relation *r; (r = relation_next(p, &at)) != NULL; ) {
-        if (relation_class(r) == REL_MINE && r->peer != TERM_NONE && r->peer != TERM_NIL)
+        if (relation_class(r) == REL_MINE && r->peer != TERM_NONE && r->peer != TERM_NIL && r->spawn == 0)
             list = heap_cons(h, monitored(h, r), list);
     }
     return list;
@@ -114,7 +117,7 @@ static term info_monitored_by(struct process *p, struct heap *h)
 
     for (struct relation *r; (r = relation_next(p, &at)) != NULL; ) {
         if (relation_class(r) == REL_WATCHER)
-            list = heap_cons(h, r->peer, list);
+            list = heap_cons(h, remote_shown(h, r->session, r->peer), list);
     }
     return list;
 }

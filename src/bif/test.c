@@ -6,6 +6,7 @@
  * specifications.
  */
 #include "bif/bif.h"
+#include "heap/etf.h"
 #include "term/compare.h"
 #include "term/ids.h"
 
@@ -132,14 +133,14 @@ term bif_not(struct process *p, const term *a)
 
 term bif_node_0(struct process *p, const term *a)
 {
-    return ATOM_nonode_nohost;
+    return etf_env.local_node;
 }
 
 term bif_node_1(struct process *p, const term *a)
 {
     if (is_local_pid(a[0]) || is_local_port(a[0]) || is_imm_ref(a[0]) || box_is(a[0], HK_REF) ||
         box_is(a[0], HK_MAGIC))
-        return ATOM_nonode_nohost;
+        return etf_env.local_node;
     if (is_pid(a[0]) || is_port(a[0]) || is_ref(a[0]))
         return id_node(a[0])->name;
     return bif_badarg(p);

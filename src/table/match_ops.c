@@ -5,6 +5,7 @@
 #include "table/match_ops.h"
 #include "heap/arith.h"
 #include "heap/blob.h"
+#include "heap/etf.h"
 #include "heap/map.h"
 #include "term/atom.h"
 #include "term/compare.h"
@@ -161,7 +162,7 @@ static term op_node_1(struct heap *h, const term *a)
 {
     if (is_local_pid(a[0]) || is_local_port(a[0]) || is_imm_ref(a[0]) || box_is(a[0], HK_REF) ||
         box_is(a[0], HK_MAGIC))
-        return ATOM_nonode_nohost;
+        return etf_env.local_node;
     if (is_pid(a[0]) || is_port(a[0]) || is_ref(a[0]))
         return id_node(a[0])->name;
     return TERM_NONE;
@@ -169,7 +170,7 @@ static term op_node_1(struct heap *h, const term *a)
 
 static term op_node_0(struct heap *h, const term *a)
 {
-    return ATOM_nonode_nohost;
+    return etf_env.local_node;
 }
 
 static term op_max(struct heap *h, const term *a)

@@ -40,6 +40,7 @@ enum term_tag {
 #define IMM_PORT   0x1Fu   /* payload: port number, this node */
 #define IMM_CATCH  0x27u   /* payload: address of the handler's code >> 3; lives in y slots only */
 #define IMM_REF    0x2Fu   /* payload: scheduler << 48 | counter (10 + 48 bits), this node, no alias */
+#define IMM_REMOTE 0x37u   /* payload: of a pid at its own node; in signals and relations only: vm/remote.h */
 #define TERM_NIL   ((term)0x3F)
 #define TERM_NONE  ((term)IMM_NONE)
 

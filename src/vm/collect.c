@@ -28,7 +28,7 @@ static unsigned roots(struct process *p, unsigned live, struct gc_span *out)
     if (p->dict != NULL)
         out[n++] = (struct gc_span){ p->dict->kv, 2 * (size_t)p->dict->cap };
     if (p->ext != NULL)
-        out[n++] = (struct gc_span){ &p->ext->reply, 1 };
+        out[n++] = (struct gc_span){ &p->ext->reply, 2 };
     return n + mailbox_spans(p, out + n);
 }
 

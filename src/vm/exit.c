@@ -21,7 +21,7 @@
 #include "vm/mailbox_priv.h"
 #include "vm/pdict.h"
 #include "vm/registry.h"
-#include "vm/relation.h"
+#include "vm/remote.h"
 #include "vm/sched_priv.h"
 
 #define EXIT_SLICE 500
@@ -30,7 +30,6 @@ void (*vm_crash_hook)(struct process *p, term reason);
 void (*vm_heap_limit_hook)(struct process *p, uint64_t max_words);
 bool (*vm_exit_hook)(struct process *p);
 void (*vm_halt_hook)(int status, bool abort, bool flush);
-bool (*vm_remote_send_hook)(struct process *from, term to, term msg);
 
 static void count_exit(term reason)
 {
@@ -92,9 +91,13 @@ static void relation_end(struct process *p, const struct relation *r)
 {
     struct process *peer = is_local_pid(r->peer) ? process_lookup(r->peer) : NULL;
 
+    if (r->session != 0)
+        remote_relation_end(p, r);
     if (peer == NULL || peer == p)
         return;
     switch (relation_class(r)) {
+    case REL_SESSION:
+        break;
     case REL_LINK:
         if (is_ptr(p->exit_reason))
             signal_send(peer, sig_new_copy(SIG_EXIT_LINKED, p->pid, TERM_NONE, p->exit_reason));

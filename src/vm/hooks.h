@@ -19,7 +19,5 @@ extern void (*vm_heap_limit_hook)(struct process *p, uint64_t max_words);
 extern bool (*vm_exit_hook)(struct process *p);
 /* erlang:halt: end the node with this status. abort: dump core. Must not block: any scheduler. */
 extern void (*vm_halt_hook)(int status, bool abort, bool flush);
-/* A monitor or link target of another node; messages to it. NULL: not alive, there is none. */
-extern bool (*vm_remote_send_hook)(struct process *from, term to, term msg);
 
 #endif

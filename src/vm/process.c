@@ -12,12 +12,13 @@
 #include "base/epoch.h"
 #include "base/metric.h"
 #include "base/slab.h"
+#include "heap/etf.h"
 #include "vm/engine.h"
 #include "vm/hooks.h"
 #include "vm/mailbox_priv.h"
 #include "vm/process_priv.h"
 #include "vm/registry.h"
-#include "vm/relation.h"
+#include "vm/remote.h"
 #include "vm/sched_priv.h"
 #include "vm/trace.h"
 
@@ -196,7 +197,7 @@ struct process_ext *process_ext_get(struct process *p)
 {
     if (p->ext == NULL) {
         p->ext = slab_alloc(sizeof *p->ext);
-        *p->ext = (struct process_ext){ .reply = TERM_NONE, .max_heap_kill = true, .min_vheap_words = 46422,
+        *p->ext = (struct process_ext){ .reply = TERM_NONE, .awaited_ref = TERM_NONE, .max_heap_kill = true, .min_vheap_words = 46422,
                                         .max_heap_log = true };
     }
     return p->ext;
@@ -267,6 +268,8 @@ static void process_start(struct process *p, struct process *parent,
             (void)!monitor_options_read(opt->monitor_opts, &mopt);  /* checked by the built-in */
         *ret_ref = monitor_make_child(parent, p, &mopt);
     }
+    if (opt != NULL && opt->remote != NULL)
+        remote_child(p, opt->flags, opt->remote);
     if (sched_self != NULL)
         counter_add(&sched_self->priv->spawned, 1);
     else
@@ -434,7 +437,7 @@ bool process_send(struct process *sender, term to, term msg)
     if (UNLIKELY(atomic_load_explicit(&trace_sends, memory_order_relaxed) != 0))
         trace_send_hook(sender, to, msg);
     if (is_tuple_n(to, 2) && is_atom(tuple_elem(to, 0)) &&
-        tuple_elem(to, 1) == ATOM_nonode_nohost) {
+        tuple_elem(to, 1) == etf_env.local_node) {
         to = tuple_elem(to, 0);
         by_name = true;         /* an unregistered {Name, node()} is no error */
     }
@@ -456,6 +459,6 @@ bool process_send(struct process *sender, term to, term msg)
     }
     if (is_pid(to) || is_ref(to) || is_port(to) ||
         (is_tuple_n(to, 2) && is_atom(tuple_elem(to, 0)) && is_atom(tuple_elem(to, 1))))
-        return vm_remote_send_hook == NULL || vm_remote_send_hook(sender, to, msg);
+        return remote_send(sender, to, msg, 0) != REMOTE_BADARG;
     return false;
 }

@@ -113,6 +113,7 @@ struct process_ext {
     uint32_t suspends;              /* how many times it is suspended by others */
     uint64_t await_key;             /* the request whose answer is awaited; 0: none */
     term     reply;                 /* root: the answer, or TERM_NONE */
+    term     awaited_ref;           /* root: reference of the request, where the built-in wants it */
     uint32_t save_calls;
     bool     async_dist;
     bool     collect_full;          /* the collection that collect_soon asks for is a full one */
@@ -153,6 +154,8 @@ extern _Thread_local struct sched *sched_self;
 
 enum spawn_flags { SPAWN_LINK = 1, SPAWN_MONITOR = 2 };
 
+struct remote_parent;
+
 struct spawn_options {
     unsigned flags;
     uint8_t  prio;
@@ -164,6 +167,7 @@ struct spawn_options {
     bool     max_heap_kill, max_heap_log;
     term     group_leader;          /* TERM_NONE: inherit */
     term     monitor_opts;          /* {monitor, Opts}: list; TERM_NONE */
+    const struct remote_parent *remote; /* who asked for it on another node: remote.h; or NULL */
 };
 
 /* Start a process that will call module:function(args...), copied from parent's heap. parent may

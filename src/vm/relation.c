@@ -7,6 +7,7 @@
 #include "base/slab.h"
 #include "vm/process_priv.h"
 #include "vm/registry.h"
+#include "vm/remote.h"
 
 #define PLAIN_MAX 8     /* up to here a plain array */
 #define set_bytes(cap) (sizeof(struct relset) + (cap) * sizeof(struct relation))
@@ -20,7 +21,13 @@ static uint32_t slot_of(uint64_t key, uint32_t cap)
     return (uint32_t)(h >> 32) & (cap - 1);
 }
 
-struct relation *relation_find(const struct process *p, uint64_t key)
+/* Our own references are unique whatever the session. */
+static bool is_it(const struct relation *r, uint64_t key, uint32_t session)
+{
+    return r->key == key && (r->session == session || (key & 3) == REL_MINE);
+}
+
+struct relation *relation_find_remote(const struct process *p, uint64_t key, uint32_t session)
 {
     struct relset *set = p->relations;
 
@@ -28,16 +35,21 @@ struct relation *relation_find(const struct process *p, uint64_t key)
         return NULL;
     if (set->cap <= PLAIN_MAX) {
         for (uint32_t i = 0; i < set->n; i++) {
-            if (set->slots[i].key == key)
+            if (is_it(&set->slots[i], key, session))
                 return &set->slots[i];
         }
         return NULL;
     }
     for (uint32_t i = slot_of(key, set->cap); set->slots[i].key != 0; i = (i + 1) & (set->cap - 1)) {
-        if (set->slots[i].key == key)
+        if (is_it(&set->slots[i], key, session))
             return &set->slots[i];
     }
     return NULL;
+}
+
+struct relation *relation_find(const struct process *p, uint64_t key)
+{
+    return relation_find_remote(p, key, 0);
 }
 
 /* A free slot for key; there is room. */
@@ -83,12 +95,24 @@ struct relation *relation_add(struct process *p, uint64_t key, term peer)
     return r;
 }
 
+struct relation *relation_add_remote(struct process *p, uint64_t key, term peer, uint32_t session)
+{
+    struct relation *r = relation_add(p, key, peer);
+
+    r->session = session;
+    return r;
+}
+
 static void tag_free(struct relation *r)
 {
     if (relation_class(r) != REL_MINE || r->tag == NULL)
         return;
     if (r->tag->frag != NULL)
         frag_free(r->tag->frag);
+    if (r->tag->item_frag != NULL)
+        frag_free(r->tag->item_frag);
+    if (r->tag->reply_frag != NULL)
+        frag_free(r->tag->reply_frag);
     slab_free(r->tag, sizeof *r->tag);
     r->tag = NULL;
 }
@@ -256,23 +280,31 @@ bool monitor_options_read(term list, struct monitor_options *ret)
     return is_nil(list);
 }
 
-/* Our entry of a new monitor; gives its plain reference. */
-static struct relation *monitor_entry(struct process *p, term peer, term name,
-                                      const struct monitor_options *opt)
+struct relation_tag *relation_tag_get(struct relation *r)
+{
+    if (r->tag == NULL) {
+        r->tag = slab_alloc(sizeof *r->tag);
+        *r->tag = (struct relation_tag){ .tag = ATOM_DOWN, .name = TERM_NONE, .item = TERM_NONE,
+                                         .reply_tag = TERM_NONE };
+    }
+    return r->tag;
+}
+
+struct relation *monitor_entry(struct process *p, term peer, term name,
+                               const struct monitor_options *opt)
 {
     term plain = make_ref(p->sched);
     struct relation *r = relation_add(p, relation_key(REL_MINE, plain), peer);
 
     r->alias = (uint8_t)opt->alias;
     if (opt->tag != ATOM_DOWN || name != TERM_NONE) {
-        r->tag = slab_alloc(sizeof *r->tag);
-        r->tag->name = name;
+        relation_tag_get(r)->name = name;
         r->tag->frag = frag_copy(opt->tag, 0, &r->tag->tag);
     }
     return r;
 }
 
-static term monitor_ref(struct process *p, term plain, enum alias_mode alias)
+term monitor_ref(struct process *p, term plain, enum alias_mode alias)
 {
     return alias == ALIAS_NONE ? plain : ref_alias(&p->heap, plain, p->pid);
 }
@@ -317,9 +349,11 @@ bool monitor_remove(struct process *p, term ref)
     if (plain == TERM_NONE)
         return false;
     r = relation_find(p, relation_key(REL_MINE, plain));
-    if (r == NULL || r->peer == TERM_NONE)
+    if (r == NULL || r->peer == TERM_NONE || r->spawn != 0)
         return false;
     pid = r->peer;
+    if (is_remote(pid))
+        remote_demonitor(p->pid, plain, r);
     if (r->alias == ALIAS_EXPLICIT)
         r->peer = TERM_NONE;
     else

@@ -58,7 +58,7 @@ struct sig *sig_new(enum signal_kind kind, term from, term a, term b)
 {
     struct sig *sig = slab_alloc(sizeof *sig);
 
-    *sig = (struct sig){ .kind = kind, .bytes = sizeof *sig, .from = from, .a = a, .b = b };
+    *sig = (struct sig){ .kind = kind, .flags = SIG_OWN_BLOCK, .from = from, .a = a, .b = b };
     return sig;
 }
 
@@ -80,7 +80,7 @@ void sig_free(struct sig *sig)
 {
     if (sig->frag != NULL)
         frag_free(sig->frag);       /* the signal is the fragment's prefix */
-    else if (sig->bytes != 0)
+    else if ((sig->flags & SIG_OWN_BLOCK) != 0)
         slab_free(sig, sizeof *sig);
 }
 
@@ -136,17 +136,32 @@ void signal_send(struct process *p, struct sig *sig)
     }
 }
 
+static struct sig *sig_new_remote(enum signal_kind kind, uint32_t session, term from, term a,
+                                  term b)
+{
+    struct sig *sig = sig_new(kind, from, a, b);
+
+    sig->session = session;
+    return sig;
+}
+
 void signal_post(struct process *p, enum signal_kind kind, term from, term a, term b)
+{
+    signal_post_remote(p, kind, 0, from, a, b);
+}
+
+void signal_post_remote(struct process *p, enum signal_kind kind, uint32_t session, term from,
+                        term a, term b)
 {
     enum process_state was = process_try_hold(p);
 
     if (was == PROC_FREE) {
-        push_and_wake(p, sig_new(kind, from, a, b));
+        push_and_wake(p, sig_new_remote(kind, session, from, a, b));
     } else if (!is_next(p)) {
-        inbox_push(&p->inbox, sig_new(kind, from, a, b));
+        inbox_push(&p->inbox, sig_new_remote(kind, session, from, a, b));
         process_release_hold(p, was, true);
     } else {
-        struct sig sig = { .kind = kind, .from = from, .a = a, .b = b };    /* bytes 0: not freed */
+        struct sig sig = { .kind = kind, .session = session, .from = from, .a = a, .b = b };    /* no SIG_OWN_BLOCK: not freed */
 
         process_release_hold(p, was, signal_apply(p, &sig) != EFFECT_NONE);
     }

@@ -19,12 +19,14 @@ enum signal_kind {
     SIG_COUNT,
 };
 
+enum signal_flags { SIG_OWN_BLOCK = 1 };    /* not on a stack, and not in front of a fragment */
+
 struct sig {
     struct sig *_Atomic next;   /* [any] */
     uint8_t  kind;              /* [set] enum signal_kind */
-    uint8_t  flags;
+    uint8_t  flags;             /* [set] enum signal_flags */
     uint16_t aux;
-    uint32_t bytes;             /* [set] of the whole slab block */
+    uint32_t session;           /* [set] of a remote sender: remote.h; 0: it is here */
     term     from;              /* [set] sender's pid, or TERM_NONE */
     term     a, b;              /* [set] operands; boxed ones live in the fragment */
     struct frag *frag;          /* [set] words of a and b, in the same slab block or NULL */
@@ -64,6 +66,9 @@ void sig_free(struct sig *sig);         /* with its fragment, if it still has on
 void signal_send(struct process *p, struct sig *sig);
 /* The same for immediates, allocating nothing when it can be applied at once. */
 void signal_post(struct process *p, enum signal_kind kind, term from, term a, term b);
+/* The same from another node: session says which, from is an IMM_REMOTE. */
+void signal_post_remote(struct process *p, enum signal_kind kind, uint32_t session, term from,
+                        term a, term b);
 
 /* What applying a signal means for the receiver. */
 enum signal_effect {

@@ -7,10 +7,11 @@
  */
 #include "vm/process_priv.h"
 
+#include "heap/etf.h"
 #include "vm/bif.h"
 #include "vm/engine.h"
 #include "vm/mailbox_priv.h"
-#include "vm/relation.h"
+#include "vm/remote.h"
 #include "vm/timer.h"
 
 /* Make the operand words of sig p's own; sig is gone after. */
@@ -44,6 +45,8 @@ static bool alias_admit(struct process *p, term plain)
         relation_remove(p, r);
     } else if (r->alias == ALIAS_REPLY_DEMONITOR) {
         pid = r->peer;
+        if (is_remote(pid))
+            remote_demonitor(p->pid, plain, r);
         relation_remove(p, r);
         peer = is_local_pid(pid) ? process_lookup(pid) : NULL;
         if (peer != NULL)
@@ -64,24 +67,33 @@ static enum signal_effect apply_alias_message(struct process *p, struct sig *sig
 
 /* --- links and exits ----------------------------------------------------------------------------- */
 
+/* The entry of the link with the sender, or NULL. */
+static struct relation *link_of(struct process *p, const struct sig *sig)
+{
+    return relation_find_remote(p, relation_key(REL_LINK, sig->from), sig->session);
+}
+
 static enum signal_effect apply_link(struct process *p, struct sig *sig)
 {
     uint64_t key = relation_key(REL_LINK, sig->from);
 
-    if (relation_find(p, key) == NULL)
-        relation_add(p, key, sig->from);
+    if (relation_find_remote(p, key, sig->session) == NULL &&
+        (sig->session == 0 || remote_attach(p, sig->session)))
+        relation_add_remote(p, key, sig->from, sig->session);
     sig_free(sig);
     return EFFECT_NONE;
 }
 
 static enum signal_effect apply_unlink(struct process *p, struct sig *sig)
 {
-    struct relation *r = relation_find(p, relation_key(REL_LINK, sig->from));
-    struct process *peer = process_lookup(sig->from);
+    struct relation *r = link_of(p, sig);
+    struct process *peer = sig->session == 0 ? process_lookup(sig->from) : NULL;
 
     if (r != NULL && r->unlink_id == 0)
         relation_remove(p, r);
-    if (peer != NULL)
+    if (sig->session != 0)
+        remote_post(REMOTE_UNLINK_ACK, sig->session, p->pid, sig->from, sig->a, TERM_NONE);
+    else if (peer != NULL)
         signal_post(peer, SIG_UNLINK_ACK, p->pid, sig->a, TERM_NONE);
     sig_free(sig);
     return EFFECT_NONE;
@@ -89,7 +101,7 @@ static enum signal_effect apply_unlink(struct process *p, struct sig *sig)
 
 static enum signal_effect apply_unlink_ack(struct process *p, struct sig *sig)
 {
-    struct relation *r = relation_find(p, relation_key(REL_LINK, sig->from));
+    struct relation *r = link_of(p, sig);
 
     if (r != NULL && r->unlink_id == imm_payload(sig->a) && r->unlink_id != 0)
         relation_remove(p, r);
@@ -101,6 +113,7 @@ static enum signal_effect apply_unlink_ack(struct process *p, struct sig *sig)
 static enum signal_effect exit_arrives(struct process *p, struct sig *sig, bool linked)
 {
     term from = sig->from, reason = sig->b;
+    uint32_t session = sig->session;
 
     if (reason == ATOM_kill && !linked) {
         sig_free(sig);
@@ -109,6 +122,7 @@ static enum signal_effect exit_arrives(struct process *p, struct sig *sig, bool 
     }
     if (p->trap_exit) {
         take_words(p, sig);
+        from = remote_shown(&p->heap, session, from);
         mailbox_append(p, heap_tuple3(&p->heap, ATOM_EXIT, from, reason));
         return EFFECT_WAKE;
     }
@@ -123,7 +137,7 @@ static enum signal_effect exit_arrives(struct process *p, struct sig *sig, bool 
 
 static enum signal_effect apply_exit_linked(struct process *p, struct sig *sig)
 {
-    struct relation *r = relation_find(p, relation_key(REL_LINK, sig->from));
+    struct relation *r = link_of(p, sig);
     bool linked = r != NULL && r->unlink_id == 0;
 
     if (r != NULL)
@@ -138,14 +152,18 @@ static enum signal_effect apply_exit_linked(struct process *p, struct sig *sig)
 
 static enum signal_effect apply_monitor(struct process *p, struct sig *sig)
 {
-    relation_add(p, relation_key(REL_WATCHER, sig->a), sig->from);
+    uint64_t key = relation_key(REL_WATCHER, sig->a);
+
+    if (sig->session == 0 ||
+        (remote_attach(p, sig->session) && relation_find_remote(p, key, sig->session) == NULL))
+        relation_add_remote(p, key, sig->from, sig->session);
     sig_free(sig);
     return EFFECT_NONE;
 }
 
 static enum signal_effect apply_demonitor(struct process *p, struct sig *sig)
 {
-    struct relation *r = relation_find(p, relation_key(REL_WATCHER, sig->a));
+    struct relation *r = relation_find_remote(p, relation_key(REL_WATCHER, sig->a), sig->session);
 
     if (r != NULL)
         relation_remove(p, r);
@@ -159,18 +177,21 @@ static enum signal_effect apply_down(struct process *p, struct sig *sig)
     struct relation *r = relation_find(p, relation_key(REL_MINE, sig->a));
     term e[5] = { ATOM_DOWN, sig->a, ATOM_process, TERM_NONE, sig->b };
 
-    if (r == NULL || r->peer == TERM_NONE) {
+    if (r == NULL || r->peer == TERM_NONE || r->session != sig->session || r->spawn != 0) {
         sig_free(sig);
         return EFFECT_NONE;
     }
     take_words(p, sig);
     if (r->alias != ALIAS_NONE)
         e[1] = ref_alias(&p->heap, e[1], p->pid);
-    e[3] = r->peer;
+    if (r->tag == NULL || r->tag->item == TERM_NONE)
+        e[3] = remote_shown(&p->heap, r->session, r->peer);
     if (r->tag != NULL) {
         e[0] = heap_copy(&p->heap, r->tag->tag);
         if (r->tag->name != TERM_NONE)
-            e[3] = heap_tuple2(&p->heap, r->tag->name, ATOM_nonode_nohost);
+            e[3] = heap_tuple2(&p->heap, r->tag->name, etf_env.local_node);
+        if (r->tag->item != TERM_NONE)
+            e[3] = heap_copy(&p->heap, r->tag->item);
     }
     if (r->alias == ALIAS_EXPLICIT)
         r->peer = TERM_NONE;
@@ -286,6 +307,8 @@ enum signal_effect signal_apply(struct process *p, struct sig *sig)
     case SIG_REPLY:         return apply_reply(p, sig);
     case SIG_RESUME:        return apply_resume(p, sig);
     case SIG_TIMEOUT:       return apply_timeout(p, sig);
+    case SIG_SPAWN_REPLY:   return remote_spawn_reply(p, sig);
+    case SIG_SESSION_DOWN:  return remote_session_down(p, sig);
     case SIG_WAKE:
         sig_free(sig);
         return EFFECT_WAKE;
@@ -300,6 +323,8 @@ void signal_bounce(term pid, struct sig *sig)
 {
     struct process *from = is_local_pid(sig->from) ? process_lookup(sig->from) : NULL;
 
+    if (sig->session != 0)
+        remote_bounce(pid, sig);
     if (from != NULL) {
         switch ((enum signal_kind)sig->kind) {
         case SIG_LINK:
