@@ -235,25 +235,14 @@ static int load_live(void)
     return rc;
 }
 
-int deploy_open(const char *folder, size_t map_bytes, bool sync)
+int deploy_open(const char *folder, struct store *st, bool sync)
 {
-    char *path = mem_printf("%s/store", folder);
-    int rc = store_open(path, map_bytes, sync, &deploys.store);
-
-    mem_free(path);
-    if (rc < 0)
-        return rc;
+    deploys.store = st;
     deploys.sync = sync;
     deploys.code_dir = mem_printf("%s/code", folder);
     if (mkdir(deploys.code_dir, 0700) < 0 && errno != EEXIST)
         return -ERR_SYSTEM;
     return load_live();
-}
-
-void deploy_close(void)
-{
-    store_close(deploys.store);
-    deploys.store = NULL;
 }
 
 struct history { bool (*visit)(void *arg, const struct deployment *d); void *arg; int rc; };

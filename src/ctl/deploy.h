@@ -13,6 +13,8 @@
 #include "base/bytes.h"
 #include "term/term.h"
 
+struct store;
+
 struct deploy_module {
     char *name, *digest;        /* owned */
     char *md5;                  /* owned; of the loaded code, for people */
@@ -29,9 +31,9 @@ struct deployment {
 };
 void deployment_fini(struct deployment *d);
 
-/* Open or make FOLDER/store and FOLDER/code. Errors as store_open. */
-MUST_CHECK int deploy_open(const char *folder, size_t map_bytes, bool sync);
-void deploy_close(void);
+/* Open or make FOLDER/code and read the live list from st, which must stay open. sync: files are
+ * on the disk before a list names them. */
+MUST_CHECK int deploy_open(const char *folder, struct store *st, bool sync);
 
 /* Load the live deployment again; what cannot be loaded is logged and left out. */
 void deploy_restore(void);

@@ -23,6 +23,7 @@
 #include "ctl/view.h"
 #include "node/boot.h"
 #include "node/crash.h"
+#include "node/keeper.h"
 #include "node/notify.h"
 #include "web/collect.h"
 #include "web/health.h"
@@ -182,6 +183,7 @@ static int node_reload(struct buf *out)
         }
     }
     apply_live(now);
+    keeper_reload(now);
     options_fini(&fresh);
     wo = web_options_of(now);
     web_configure(&wo);
@@ -307,6 +309,24 @@ static int start_failed(int exit, const char *code, const char *text, const char
     return exit;
 }
 
+static int store_failed(int rc)
+{
+    switch (rc) {
+    case -ERR_VERSION:
+        return start_failed(EXIT_IO, "RN0602", "a newer rnode wrote the store in", node.folder);
+    case -ERR_FORMAT:
+        errno = EILSEQ;
+        return start_failed(EXIT_IO, "RN0606", "the store is damaged; nothing was changed in",
+                            node.folder);
+    case -ERR_BUSY:
+        errno = EBUSY;
+        return start_failed(EXIT_CANNOT_CREATE, "RN0607", "another node uses the store in",
+                            node.folder);
+    default:
+        return start_failed(EXIT_IO, "RN0601", "cannot open the store in", node.folder);
+    }
+}
+
 static void choose_names(const struct options *o)
 {
     char host[HOST_NAME_MAX + 1] = "node";
@@ -406,11 +426,11 @@ static int start_parts(const struct options *o)
     if (make_folder(node.folder) < 0)
         return start_failed(EXIT_CANNOT_CREATE, "RN0601", "cannot use", node.folder);
     start_engine(o);
-    rc = deploy_open(node.folder, (size_t)option_number(o, OPT_store_map_size),
-                     strcmp(option_text(o, OPT_store_sync), "commit") == 0 && !node_api.dev);
+    rc = keeper_open(node.folder, o, node_api.dev);
+    if (rc == 0)
+        rc = deploy_open(node.folder, keeper_store(), !node_api.dev);
     if (rc < 0)
-        return start_failed(EXIT_IO, rc == -ERR_VERSION ? "RN0602" : "RN0601",
-                            "cannot open the store in", node.folder);
+        return store_failed(rc);
     node.base = event_base_new();
     rc = server_start(node.base, node.socket, node_api.dev, &node.server);
     if (rc < 0) {
@@ -478,6 +498,6 @@ int node_main(struct node_start *start)
     server_free(node.server);
     vm_stop();
     epoch_drain();
-    deploy_close();
+    keeper_close();
     return status != 0 ? status - 1 : node.exit;
 }

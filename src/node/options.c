@@ -59,6 +59,8 @@ static bool word_among(const char *word, const char *choices)
 static const char *value_check(const struct option_row *row, const char *text, int64_t *ret)
 {
     *ret = 0;
+    if (row->type != OPTION_CHOICE && word_among(text, row->choices))
+        return NULL;
     switch (row->type) {
     case OPTION_COUNT:
         return count_parse(text, ret) ? NULL : "a whole number is expected here";

@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store.c - LMDB behind store.h
+ * store.c - the environment: opening, checking, reading, copying
  *
- * Databases are opened inside the transaction that uses them: LMDB keeps the handles, so this is a
- * look-up by name after the first time.
+ * Handles of databases are opened by the writer alone and never closed before the environment is:
+ * LMDB allows only one thread to do so. At the start all that exist are opened.
  */
-#include "store/store.h"
+#include "store/store_priv.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/errors.h"
+#include "base/metric.h"
 
 #include <errno.h>
-#include <lmdb.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define DATABASES_MAX 16
+#define VISITS_PER_LOOK 64      /* how often a visit asks whether it has become too old */
 
-struct store { MDB_env *env; };
-
-static int store_rc(int rc)
+int store_rc(int rc)
 {
     switch (rc) {
     case 0:
@@ -43,62 +47,191 @@ static int store_rc(int rc)
     }
 }
 
-/* Begin a transaction and open db in it. On failure there is no transaction. */
-static int begin(struct store *st, const char *db, bool write, MDB_txn **ret_txn, MDB_dbi *ret_dbi)
+void store_tell(struct store *st, enum store_event event, const char *fmt, ...)
 {
-    int rc = mdb_txn_begin(st->env, NULL, write ? 0 : MDB_RDONLY, ret_txn);
+    store_event_fn *fn = atomic_load(&st->on_event);
+    char text[512];
+    va_list ap;
 
+    if (fn == NULL)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    fn(event, text);
+}
+
+void store_on_event(struct store *st, store_event_fn *fn)
+{
+    atomic_store(&st->on_event, fn);
+}
+
+/* --- opening ------------------------------------------------------------------------------------ */
+
+/* A file cut short would be read beyond its end, which ends the program: refuse it first. */
+static int check_length(struct store *st)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    struct stat file;
+    mdb_filehandle_t fd;
+    int rc = mdb_env_get_fd(st->env, &fd);
+
+    if (rc == 0)
+        rc = mdb_env_info(st->env, &info);
+    if (rc == 0)
+        rc = mdb_env_stat(st->env, &stat);
     if (rc != 0)
         return store_rc(rc);
-    rc = mdb_dbi_open(*ret_txn, db, write ? MDB_CREATE : 0, ret_dbi);
-    if (rc != 0)
-        mdb_txn_abort(*ret_txn);
+    if (fstat(fd, &file) < 0)
+        return -ERR_SYSTEM;
+    return (uint64_t)file.st_size / stat.ms_psize > info.me_last_pgno || info.me_last_txnid == 0
+               ? 0 : -ERR_FORMAT;
+}
+
+int env_start(struct store *st, const struct store_options *opt)
+{
+    int rc = mdb_env_create(&st->env);
+
+    if (rc == 0)
+        rc = mdb_env_set_maxdbs(st->env, DATABASES_MAX);
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(st->env, 2 * READERS_MAX);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(st->env, opt->map_bytes);
+    if (rc == 0)
+        rc = mdb_env_open(st->env, st->path,
+                          MDB_NOTLS | (opt->sync == STORE_SYNC_OFF ? MDB_NOSYNC : 0), 0600);
+    if (rc == 0)
+        return check_length(st);
     return store_rc(rc);
 }
 
-static MDB_val val(const void *data, size_t len)
+void env_stop(struct store *st)
 {
-    return (MDB_val){ .mv_size = len, .mv_data = (void *)(uintptr_t)data };
+    if (st->env != NULL)
+        mdb_env_close(st->env);
+    st->env = NULL;
+    for (unsigned i = 0; i < atomic_load(&st->ndbs); i++)
+        atomic_store(&st->db[i].is_open, false);
 }
 
-/* Refuse a store written by a newer us; sign a new one. */
-static int check_format(struct store *st)
+/* Open all databases there are: their names are the keys of the unnamed one. */
+static int open_databases(struct store *st)
+{
+    MDB_txn *txn;
+    MDB_cursor *cur;
+    MDB_dbi unnamed;
+    MDB_val k, v;
+    int rc = mdb_txn_begin(st->env, NULL, MDB_RDONLY, &txn);
+
+    if (rc != 0)
+        return store_rc(rc);
+    rc = mdb_dbi_open(txn, NULL, 0, &unnamed);
+    if (rc == 0)
+        rc = mdb_cursor_open(txn, unnamed, &cur);
+    if (rc == 0) {
+        while ((rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT)) == 0) {
+            char *name = mem_printf("%.*s", (int)k.mv_size, (const char *)k.mv_data);
+            unsigned i = writer_db(st, name);
+
+            mem_free(name);
+            rc = mdb_dbi_open(txn, st->db[i].name, 0, &st->db[i].dbi);
+            if (rc != 0)
+                break;
+            atomic_store(&st->db[i].is_open, true);
+        }
+        mdb_cursor_close(cur);
+    }
+    /* handles opened in a transaction live on only if it is committed */
+    if (rc == MDB_NOTFOUND || rc == 0)
+        return store_rc(mdb_txn_commit(txn));
+    mdb_txn_abort(txn);
+    return store_rc(rc);
+}
+
+/* Refuse a store written by a newer us. *ret_sign: the number must be written. */
+static int check_format(struct store *st, bool *ret_sign)
 {
     struct buf b = { 0 };
-    uint32_t format = STORE_FORMAT;
+    uint32_t format = 0;
     int rc = store_get(st, "meta", "format", 6, &b);
 
-    if (rc == -ERR_NOT_FOUND)
-        return store_put(st, "meta", "format", 6, &format, sizeof format);
-    if (rc == 0 && b.len != sizeof format)
+    *ret_sign = rc == -ERR_NOT_FOUND;
+    if (rc == 0 && b.len != sizeof format) {
         rc = -ERR_FORMAT;
-    if (rc == 0) {
+    } else if (rc == 0) {
         memcpy(&format, b.data, sizeof format);
+        *ret_sign = format < STORE_FORMAT;
         rc = format > STORE_FORMAT ? -ERR_VERSION : 0;
+    } else if (*ret_sign) {
+        /* a store without the number must be empty */
+        rc = atomic_load(&st->ndbs) == 0 ? 0 : -ERR_FORMAT;
     }
     buf_fini(&b);
     return rc;
 }
 
-int store_open(const char *path, size_t map_bytes, bool sync, struct store **ret_store)
+/* Two nodes over one folder would each believe to be alone. */
+static int lock_folder(struct store *st)
 {
-    struct store *st = MEM_NEW(struct store);
-    int rc;
+    char *path = mem_printf("%s/owner.lock", st->path);
+    int rc = 0;
 
-    if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-        mem_free(st);
+    st->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    mem_free(path);
+    if (st->lock_fd < 0)
         return -ERR_SYSTEM;
-    }
-    rc = mdb_env_create(&st->env);
+    if (flock(st->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        rc = errno == EWOULDBLOCK ? -ERR_BUSY : -ERR_SYSTEM;
+    return rc;
+}
+
+static void locks_init(struct store *st)
+{
+    pthread_rwlockattr_t attr;
+    pthread_condattr_t clock;
+
+    pthread_rwlockattr_init(&attr);
+    /* the writer wants the gate rarely, and readers come all the time */
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&st->gate, &attr);
+    pthread_rwlockattr_destroy(&attr);
+    pthread_mutex_init(&st->lock, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&st->filled, &clock);
+    pthread_cond_init(&st->written, &clock);
+    pthread_condattr_destroy(&clock);
+}
+
+int store_open(const char *path, const struct store_options *opt, struct store **ret_store)
+{
+    struct store *st;
+    uint32_t format = STORE_FORMAT;
+    bool sign = false;
+    int rc = 0, dead;
+
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return -ERR_SYSTEM;
+    st = MEM_NEW(struct store);
+    st->path = mem_strdup(path);
+    st->opt = *opt;
+    st->last = &st->first;
+    locks_init(st);
+    rc = lock_folder(st);
     if (rc == 0)
-        rc = mdb_env_set_maxdbs(st->env, DATABASES_MAX);
+        rc = env_start(st, opt);
     if (rc == 0)
-        rc = mdb_env_set_mapsize(st->env, map_bytes);
+        rc = open_databases(st);
     if (rc == 0)
-        rc = mdb_env_open(st->env, path, MDB_NOTLS | (sync ? 0 : MDB_NOSYNC), 0600);
-    rc = store_rc(rc);
+        rc = check_format(st, &sign);
     if (rc == 0)
-        rc = check_format(st);
+        rc = store_rc(mdb_reader_check(st->env, &dead));
+    if (rc == 0)
+        rc = writer_start(st);
+    if (rc == 0 && sign)
+        rc = store_put(st, "meta", "format", 6, &format, sizeof format);
     if (rc < 0) {
         int saved = errno;
 
@@ -114,98 +247,281 @@ void store_close(struct store *st)
 {
     if (st == NULL)
         return;
-    if (st->env != NULL)
-        mdb_env_close(st->env);
+    if (st->has_writer)
+        writer_stop(st);
+    env_stop(st);
+    if (st->lock_fd >= 0)
+        close(st->lock_fd);
+    for (unsigned i = 0; i < atomic_load(&st->ndbs); i++)
+        mem_free(st->db[i].name);
+    while (st->keeps != NULL) {
+        struct keep *k = st->keeps;
+
+        st->keeps = k->next;
+        mem_free(k);
+    }
+    pthread_rwlock_destroy(&st->gate);
+    pthread_mutex_destroy(&st->lock);
+    pthread_cond_destroy(&st->filled);
+    pthread_cond_destroy(&st->written);
+    mem_free(st->path);
     mem_free(st);
+}
+
+/* --- reading -------------------------------------------------------------------------------------- */
+
+bool store_find_db(struct store *st, const char *name, MDB_dbi *ret)
+{
+    for (unsigned i = 0; i < atomic_load_explicit(&st->ndbs, memory_order_acquire); i++) {
+        if (strcmp(st->db[i].name, name) != 0)
+            continue;
+        *ret = st->db[i].dbi;
+        /* acquire: pairs with the release of the writer, which has set the handle before */
+        return atomic_load_explicit(&st->db[i].is_open, memory_order_acquire);
+    }
+    return false;
+}
+
+static struct reader_slot *slot_take(struct store *st)
+{
+    int64_t now = clock_monotonic_ns();
+
+    for (unsigned i = 0; i < READERS_MAX; i++) {
+        int64_t is_free = 0;
+
+        if (atomic_compare_exchange_strong(&st->reader[i].since_ns, &is_free, now))
+            return &st->reader[i];
+    }
+    return NULL;
+}
+
+static void slot_give(struct reader_slot *slot)
+{
+    atomic_store(&slot->ended, false);
+    atomic_store(&slot->since_ns, 0);
+}
+
+int read_begin(struct store *st, struct read *rd)
+{
+    int rc;
+
+    *rd = (struct read){ .st = st, .slot = slot_take(st) };
+    if (rd->slot == NULL)
+        return -ERR_LIMIT;
+    pthread_rwlock_rdlock(&st->gate);
+    rc = st->env == NULL ? EIO : mdb_txn_begin(st->env, NULL, MDB_RDONLY, &rd->txn);
+    if (rc == 0)
+        return 0;
+    pthread_rwlock_unlock(&st->gate);
+    slot_give(rd->slot);
+    metric_inc(M_store_error_read);
+    return store_rc(rc);
+}
+
+void read_end(struct read *rd)
+{
+    mdb_txn_abort(rd->txn);
+    pthread_rwlock_unlock(&rd->st->gate);
+    slot_give(rd->slot);
+}
+
+/* What a read gives its caller; failures are counted. */
+static int read_rc(int rc)
+{
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        metric_inc(M_store_error_read);
+    return store_rc(rc);
 }
 
 int store_get(struct store *st, const char *db, const void *key, size_t key_len, struct buf *out)
 {
-    MDB_val k = val(key, key_len), v;
-    MDB_txn *txn;
+    MDB_val k = store_val(key, key_len), v;
+    struct read rd;
     MDB_dbi dbi;
-    int rc = begin(st, db, false, &txn, &dbi);
+    int rc;
 
+    if (!store_find_db(st, db, &dbi))
+        return -ERR_NOT_FOUND;
+    rc = read_begin(st, &rd);
     if (rc < 0)
         return rc;
-    rc = store_rc(mdb_get(txn, dbi, &k, &v));
+    rc = read_rc(mdb_get(rd.txn, dbi, &k, &v));
     if (rc == 0)
         buf_add(out, v.mv_data, v.mv_size);
-    mdb_txn_abort(txn);
+    read_end(&rd);
     return rc;
 }
 
-int store_write_all(struct store *st, const struct store_write *w, size_t n)
+/* From the present pair on, as long as keys begin with prefix. LMDB's codes, or -ERR_TIMEOUT. */
+static int visit_pairs(struct read *rd, MDB_cursor *cur, MDB_cursor_op first, MDB_cursor_op next,
+                       MDB_val from, size_t prefix_len, store_visit_fn *visit, void *arg)
 {
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(st->env, NULL, 0, &txn);
+    MDB_val k = from, v;
+    int rc = mdb_cursor_get(cur, &k, &v, first);
 
-    if (rc != 0)
-        return store_rc(rc);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        MDB_val k = val(w[i].key, w[i].key_len), v = val(w[i].value, w[i].len);
-        MDB_dbi dbi;
-
-        rc = mdb_dbi_open(txn, w[i].db, MDB_CREATE, &dbi);
-        if (rc != 0)
-            break;
-        if (w[i].value != NULL) {
-            rc = mdb_put(txn, dbi, &k, &v, 0);
-        } else {
-            rc = mdb_del(txn, dbi, &k, NULL);
-            rc = rc == MDB_NOTFOUND ? 0 : rc;
-        }
+    for (unsigned n = 1; rc == 0; n++) {
+        if (k.mv_size < prefix_len || memcmp(k.mv_data, from.mv_data, prefix_len) != 0)
+            return MDB_NOTFOUND;
+        if (n % VISITS_PER_LOOK == 0 && read_is_ended(rd))
+            return -ERR_TIMEOUT;
+        if (!visit(arg, k.mv_data, k.mv_size, v.mv_data, v.mv_size))
+            return 0;
+        rc = mdb_cursor_get(cur, &k, &v, next);
     }
-    if (rc == 0)
-        return store_rc(mdb_txn_commit(txn));
-    mdb_txn_abort(txn);
-    return store_rc(rc);
+    return rc;
 }
 
-int store_put(struct store *st, const char *db, const void *key, size_t key_len, const void *value,
-              size_t len)
+static int visit_db(struct store *st, const char *db, MDB_cursor_op first, MDB_cursor_op next,
+                    MDB_val from, size_t prefix_len, store_visit_fn *visit, void *arg)
 {
-    struct store_write w = { db, key, key_len, value, len };
+    struct read rd;
+    MDB_cursor *cur;
+    MDB_dbi dbi;
+    int rc;
 
-    return store_write_all(st, &w, 1);
-}
-
-int store_delete(struct store *st, const char *db, const void *key, size_t key_len)
-{
-    struct store_write w = { db, key, key_len, NULL, 0 };
-
-    return store_write_all(st, &w, 1);
+    if (!store_find_db(st, db, &dbi))
+        return 0;
+    rc = read_begin(st, &rd);
+    if (rc < 0)
+        return rc;
+    rc = mdb_cursor_open(rd.txn, dbi, &cur);
+    if (rc == 0) {
+        rc = visit_pairs(&rd, cur, first, next, from, prefix_len, visit, arg);
+        mdb_cursor_close(cur);
+    }
+    read_end(&rd);
+    if (rc == -ERR_TIMEOUT)
+        return rc;
+    rc = read_rc(rc);
+    return rc == -ERR_NOT_FOUND ? 0 : rc;
 }
 
 int store_visit(struct store *st, const char *db, bool backwards, store_visit_fn *visit, void *arg)
 {
-    MDB_txn *txn;
-    MDB_dbi dbi;
-    MDB_cursor *cur;
-    MDB_val k, v;
-    int rc = begin(st, db, false, &txn, &dbi);
-
-    if (rc < 0)
-        return rc == -ERR_NOT_FOUND ? 0 : rc; /* an empty database is not there yet */
-    rc = mdb_cursor_open(txn, dbi, &cur);
-    if (rc == 0) {
-        MDB_cursor_op next = backwards ? MDB_PREV : MDB_NEXT;
-
-        rc = mdb_cursor_get(cur, &k, &v, backwards ? MDB_LAST : MDB_FIRST);
-        while (rc == 0 && visit(arg, k.mv_data, k.mv_size, v.mv_data, v.mv_size))
-            rc = mdb_cursor_get(cur, &k, &v, next);
-        mdb_cursor_close(cur);
-    }
-    mdb_txn_abort(txn);
-    return rc == MDB_NOTFOUND ? 0 : store_rc(rc);
+    return visit_db(st, db, backwards ? MDB_LAST : MDB_FIRST, backwards ? MDB_PREV : MDB_NEXT,
+                    store_val("", 0), 0, visit, arg);
 }
 
-uint64_t store_used_bytes(struct store *st)
+int store_visit_from(struct store *st, const char *db, const void *from, size_t from_len,
+                     size_t prefix_len, store_visit_fn *visit, void *arg)
 {
+    return visit_db(st, db, MDB_SET_RANGE, MDB_NEXT, store_val(from, from_len), prefix_len, visit,
+                    arg);
+}
+
+/* --- looking after it ------------------------------------------------------------------------------ */
+
+void store_stats(struct store *st, struct store_stats *ret)
+{
+    int64_t now = clock_monotonic_ns(), oldest = now, last = atomic_load(&st->last_commit_ns);
     MDB_envinfo info;
     MDB_stat stat;
 
-    if (mdb_env_info(st->env, &info) != 0 || mdb_env_stat(st->env, &stat) != 0)
+    *ret = (struct store_stats){ .commits = atomic_load(&st->commits),
+                                 .pending_bytes = atomic_load(&st->pending_bytes),
+                                 .last_commit_ns = last == 0 ? -1 : now - last };
+    for (unsigned i = 0; i < READERS_MAX; i++) {
+        int64_t since = atomic_load(&st->reader[i].since_ns);
+
+        ret->readers += since != 0;
+        if (since != 0 && since < oldest)
+            oldest = since;
+    }
+    ret->oldest_reader_ns = now - oldest;
+    pthread_rwlock_rdlock(&st->gate);
+    if (st->env != NULL && mdb_env_info(st->env, &info) == 0 &&
+        mdb_env_stat(st->env, &stat) == 0) {
+        ret->used_bytes = (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+        ret->map_bytes = info.me_mapsize;
+    }
+    pthread_rwlock_unlock(&st->gate);
+}
+
+int store_backup(struct store *st, int fd)
+{
+    int rc;
+
+    pthread_rwlock_rdlock(&st->gate);
+    rc = st->env == NULL ? EIO : mdb_env_copyfd2(st->env, fd, MDB_CP_COMPACT);
+    pthread_rwlock_unlock(&st->gate);
+    return read_rc(rc);
+}
+
+struct checked { uint64_t entries; uint8_t last[STORE_KEY_MAX]; size_t last_len; bool disorder; };
+
+static int key_order(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len)
+{
+    int c = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+    return c != 0 ? c : a_len < b_len ? -1 : a_len > b_len;
+}
+
+static bool check_entry(void *arg, const void *key, size_t key_len, const void *value, size_t len)
+{
+    struct checked *c = arg;
+    volatile uint8_t sum = 0;
+
+    if (c->entries > 0 && key_order(c->last, c->last_len, key, key_len) >= 0)
+        c->disorder = true;
+    for (size_t i = 0; i < len; i += 512)   /* touch every page of the value */
+        sum = sum + ((const uint8_t *)value)[i];
+    c->last_len = key_len < STORE_KEY_MAX ? key_len : STORE_KEY_MAX;
+    memcpy(c->last, key, c->last_len);
+    c->entries++;
+    return true;
+}
+
+static int check_db(struct store *st, const char *name, struct buf *out)
+{
+    struct checked c = { 0 };
+    struct read rd;
+    MDB_dbi dbi;
+    MDB_stat stat;
+    uint64_t want = 0;
+    int rc;
+
+    if (!store_find_db(st, name, &dbi))
         return 0;
-    return (uint64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+    /* one transaction for both, or a write in between would look like damage */
+    rc = read_begin(st, &rd);
+    if (rc < 0)
+        return rc;
+    rc = mdb_stat(rd.txn, dbi, &stat);
+    if (rc == 0) {
+        MDB_cursor *cur;
+
+        want = stat.ms_entries;
+        rc = mdb_cursor_open(rd.txn, dbi, &cur);
+        if (rc == 0) {
+            rc = visit_pairs(&rd, cur, MDB_FIRST, MDB_NEXT, store_val("", 0), 0, check_entry, &c);
+            mdb_cursor_close(cur);
+        }
+    }
+    read_end(&rd);
+    if (rc == -ERR_TIMEOUT)
+        return rc;
+    if (rc != 0 && rc != MDB_NOTFOUND) {
+        buf_printf(out, "%s: %s after %llu entries\n", name, mdb_strerror(rc),
+                   (unsigned long long)c.entries);
+        return store_rc(rc);
+    }
+    if (c.disorder)
+        buf_printf(out, "%s: keys are out of order\n", name);
+    if (c.entries != want)
+        buf_printf(out, "%s: %llu entries of %llu\n", name, (unsigned long long)c.entries,
+                   (unsigned long long)want);
+    return c.disorder || c.entries != want ? -ERR_FORMAT : 0;
+}
+
+int store_check(struct store *st, struct buf *out)
+{
+    int result = 0;
+
+    for (unsigned i = 0; i < atomic_load(&st->ndbs); i++) {
+        int rc = check_db(st, st->db[i].name, out);
+
+        if (result == 0)
+            result = rc;
+    }
+    return result;
 }

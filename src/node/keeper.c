@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper.c - the store of this node
+ */
+#include "node/keeper.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/metric.h"
+
+static struct store *the_store;
+static bool is_relaxed;
+
+static struct store_options store_options_of(const struct options *o)
+{
+    const char *sync = option_text(o, OPT_store_sync);
+
+    return (struct store_options){
+        .map_bytes = (size_t)option_number(o, OPT_store_map_size),
+        .sync = is_relaxed || strcmp(sync, "off") == 0 ? STORE_SYNC_OFF
+                : strcmp(sync, "commit") == 0 ? STORE_SYNC_COMMIT : STORE_SYNC_INTERVAL,
+        .interval_ms = option_number(o, OPT_store_sync),
+        .reader_max_ms = option_number(o, OPT_store_reader_max_age),
+    };
+}
+
+static void on_event(enum store_event event, const char *text)
+{
+    switch (event) {
+    case STORE_FAILING:
+        LOG(ERROR, "store.failing", LOG_FIELDS("code", "RN0604"), "%s", text);
+        break;
+    case STORE_WELL:
+        LOG(NOTICE, "store.well", NULL, "%s", text);
+        break;
+    case STORE_READER_ENDED:
+        LOG(WARNING, "store.reader", LOG_FIELDS("code", "RN0605"), "%s", text);
+        break;
+    case STORE_READER_STALE:
+        LOG(NOTICE, "store.reader", NULL, "%s", text);
+        break;
+    }
+}
+
+static void measure(struct metric_sink *sink, void *arg)
+{
+    struct store_stats s;
+
+    store_stats(arg, &s);
+    metric_emit(sink, M_store_used, NULL, (double)s.used_bytes);
+    metric_emit(sink, M_store_map, NULL, (double)s.map_bytes);
+    metric_emit(sink, M_store_readers, NULL, (double)s.readers);
+    metric_emit(sink, M_store_oldest_reader, NULL, (double)s.oldest_reader_ns / 1e9);
+}
+
+int keeper_open(const char *folder, const struct options *o, bool relaxed)
+{
+    char *path = mem_printf("%s/store", folder);
+    struct store_options opt;
+    int rc;
+
+    is_relaxed = relaxed;
+    opt = store_options_of(o);
+    rc = store_open(path, &opt, &the_store);
+    mem_free(path);
+    if (rc < 0)
+        return rc;
+    store_on_event(the_store, on_event);
+    metric_collector_add(measure, the_store);
+    return 0;
+}
+
+struct store *keeper_store(void)
+{
+    return the_store;
+}
+
+void keeper_reload(const struct options *o)
+{
+    struct store_options opt = store_options_of(o);
+
+    if (the_store != NULL)
+        store_configure(the_store, &opt);
+}
+
+void keeper_close(void)
+{
+    metric_collectors_clear();  /* the others ask rooms that have stopped already */
+    store_close(TAKE(the_store));
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_priv.h - what the files of this room share
+ *
+ * Locks, in the order they may be taken: gate, queue lock, readers' lock.
+ */
+#ifndef STORE_STORE_PRIV_H
+#define STORE_STORE_PRIV_H
+
+#include "store/versions.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define DATABASES_MAX 64
+#define READERS_MAX   64            /* of ours at once; LMDB's table has room for more */
+
+struct database { char *name; MDB_dbi dbi; _Atomic bool is_open; };
+
+struct group;                       /* one submitted batch in the queue */
+struct keep { struct keep *next; int64_t keep_ns; uint8_t group[VERSION_GROUP]; };
+
+struct reader_slot { _Atomic int64_t since_ns; _Atomic bool ended; };   /* since 0: free */
+
+struct store {
+    char *path;
+    int lock_fd;
+    /* Readers hold it shared; closing, growing and reopening the environment hold it alone. */
+    pthread_rwlock_t gate;
+    MDB_env *env;                   /* [lk gate] */
+    struct database db[DATABASES_MAX];  /* name: under queue lock, then constant; dbi: writer */
+    _Atomic unsigned ndbs;
+    struct reader_slot reader[READERS_MAX];
+    store_event_fn *_Atomic on_event;
+
+    pthread_mutex_t lock;           /* the queue and what follows */
+    pthread_cond_t filled, written;
+    struct group *first, **last;    /* [lk] */
+    struct store_waiter *waiters;   /* [lk] */
+    struct keep *keeps;             /* [lk] */
+    struct store_options opt;       /* [lk] */
+    bool closing, urgent, grow;     /* [lk] */
+    uint64_t last_ticket;           /* [lk] */
+    uint64_t durable, failed;       /* [lk] tickets up to these are on disk; have failed once */
+    _Atomic int failure;            /* [any] code of the failing commit, 0 */
+    _Atomic uint64_t pending_bytes; /* [any] */
+    _Atomic uint64_t commits;       /* [any] */
+    _Atomic int64_t last_commit_ns; /* [any] 0: none */
+
+    pthread_t writer;
+    bool has_writer;
+    /* --- the writer only --- */
+    _Atomic int64_t version_ns;     /* time of the newest version; written by the writer */
+    bool drops;                     /* there may be something to drop */
+    int64_t maintained_ns;
+};
+
+int store_rc(int lmdb_rc);
+ALWAYS_INLINE MDB_val store_val(const void *data, size_t len)
+{
+    return (MDB_val){ .mv_size = len, .mv_data = (void *)(uintptr_t)data };
+}
+
+void store_tell(struct store *st, enum store_event event, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* A read transaction; on failure nothing is held. */
+struct read { struct store *st; MDB_txn *txn; struct reader_slot *slot; };
+MUST_CHECK int read_begin(struct store *st, struct read *rd);
+void read_end(struct read *rd);
+/* The reader has been told to stop. */
+#define read_is_ended(rd) atomic_load_explicit(&(rd)->slot->ended, memory_order_relaxed)
+/* Handle of a database, if there is one. */
+bool store_find_db(struct store *st, const char *name, MDB_dbi *ret);
+
+int  env_start(struct store *st, const struct store_options *opt);
+void env_stop(struct store *st);
+
+MUST_CHECK int writer_start(struct store *st);
+void writer_stop(struct store *st);
+unsigned writer_db(struct store *st, const char *name);
+/* Open, if need be make, database i in a write transaction. LMDB's code. */
+int writer_open_db(struct store *st, MDB_txn *txn, unsigned i);
+
+/* --- versions.c, all inside a write transaction of the writer; LMDB's codes --- */
+int version_put(struct store *st, MDB_txn *txn, MDB_val key, const MDB_val *value, int64_t time);
+/* Remove up to max versions whose time is over; what begins with prefix in db, with its versions.
+ * *ret_n counts. */
+int versions_expire(struct store *st, MDB_txn *txn, unsigned max, unsigned *ret_n);
+int versions_drop(struct store *st, MDB_txn *txn, const char *db, MDB_val prefix, unsigned max,
+                  unsigned *ret_n);
+
+#endif
