@@ -47,7 +47,42 @@ struct sig_space {
     uint64_t receivers[SIG_RECEIVERS_MAX];
 };
 
+#define SIG_UNKNOWN_MAX 16              /* fields that we do not know, in one message */
+
 /* True if kind is one of sig.tab. */
 bool sig_known(unsigned kind);
+
+/* The body of a frame of this kind (sig_known). Lent: spans point into data, arrays into space.
+ * -ERR_PROTOCOL: not such a message; -ERR_LIMIT: it has more than the maxima above. */
+MUST_CHECK int sig_read(unsigned kind, const void *data, size_t len, struct sig_space *space,
+                        struct sig *ret);
+
+/* The body in three parts, so that a term can be written before its length is known, and slots
+ * of atoms be chosen later: head (ends with the term's tag and length), term, atoms, tail. The bytes
+ * are those of protobuf-c. Each appends; *_room says at most how much. Kinds without a term have all
+ * in their head. */
+size_t   sig_head_room(const struct sig *s);
+uint8_t *sig_write_head(const struct sig *s, size_t term_len, uint8_t *at);
+size_t   sig_tail_room(const struct sig *s);
+uint8_t *sig_write_tail(const struct sig *s, uint8_t *at);
+#define SIG_ATOMS_ROOM(n) (3 + 5 * (size_t)(n))
+uint8_t *sig_write_atoms(unsigned kind, const uint32_t *slots, unsigned n, uint8_t *at);
+/* Bytes that sig_write_atoms will write. */
+size_t   sig_atoms_len(const uint32_t *slots, unsigned n);
+/* Append the whole body. */
+void     sig_write(const struct sig *s, struct buf *out);
+
+/* --- frames in a record ---------------------------------------------------------------------- */
+
+#define FRAME_FLAG_MUST 1               /* who does not know the kind must end the session */
+#define FRAME_HEAD_MAX  16
+
+struct frame_view { unsigned kind; uint32_t flags; struct span body; };
+
+/* The next frame of a Batch: 1, 0 at the end, -ERR_PROTOCOL. */
+MUST_CHECK int batch_next(struct reader *r, struct frame_view *ret);
+/* What stands before a body of len bytes; returns the end. */
+uint8_t *batch_write_head(unsigned kind, uint32_t flags, size_t len, uint8_t *at);
+size_t   batch_head_len(unsigned kind, uint32_t flags, size_t len);
 
 #endif
