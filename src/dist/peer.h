@@ -110,7 +110,7 @@ size_t peer_frame_term_len(const struct peer_frame *f);
 int peer_frame_atom(struct peer_frame *f, term atom);
 /* The rest of the frame. sig->term is not looked at unless nothing was written to the frame;
  * sig->atoms never. send_name takes the name in sig->name. */
-void peer_frame_seal(struct peer_frame *f, const struct sig *sig);
+void peer_frame_seal(struct peer_frame *f, const struct wire_sig *sig);
 /* A frame of any kind whose body is packed already (protobuf-c). No atoms. */
 struct peer_frame *peer_frame_packed(enum frame_kind kind, const void *body, size_t len);
 
@@ -143,15 +143,17 @@ ALWAYS_INLINE session_id session_any(peer_id id) { return id; }
 
 /* A frame that came. Everything is lent for the call, except that `whole`, when not NULL, is the
  * block that sig->term lies in, and may be kept with peer_block_ref. Returning gives credit back: a
- * handler that only queues must count what it queues elsewhere. */
+ * handler that only queues must count what it queues elsewhere. term, leader, module, function and
+ * error have been scanned: each is one whole term over the same list of atoms. */
 struct peer_block;                      /* counted bytes */
 struct peer_rx {
     session_id session;
     uint32_t   rights;
     unsigned   kind;
-    const struct sig *sig;              /* of kinds in sig.tab, else NULL */
+    const struct wire_sig *sig;              /* of kinds in sig.tab, else NULL */
     struct span body;                   /* the packed message */
     const term *atoms;                  /* resolved; sig->n_atoms of them */
+    uint32_t   term_words;              /* heap words that sig->term needs; 0: unknown */
     struct peer_block *whole;
 };
 
@@ -183,6 +185,7 @@ enum peer_end {
 const char *peer_end_text(enum peer_end why);
 
 struct peer_watch {
+    /* Before the first queued frame leaves: peer_disconnect from inside drops them all. */
     void (*up)(const struct peer_info *p);
     /* Called again while it returns true: a thousand relations or so a call, so that others are
      * not held up. The next session of this peer is not up before. */

@@ -34,7 +34,7 @@ static struct span read_bytes(struct reader *r)
     return p != NULL ? (struct span){ p, (uint32_t)len } : (struct span){ NULL, 0 };
 }
 
-static void read_slots(struct reader *r, bool packed, struct sig *s, struct sig_space *space)
+static void read_slots(struct reader *r, bool packed, struct wire_sig *s, struct wire_space *space)
 {
     struct span all = packed ? read_bytes(r) : (struct span){ r->at, 1 };
     struct reader in = packed ? reader_make(all.data, all.len) : *r;
@@ -54,7 +54,7 @@ static void read_slots(struct reader *r, bool packed, struct sig *s, struct sig_
     r->bad |= !packed;
 }
 
-static void read_receivers(struct reader *r, bool packed, struct sig *s, struct sig_space *space)
+static void read_receivers(struct reader *r, bool packed, struct wire_sig *s, struct wire_space *space)
 {
     struct span all = packed ? read_bytes(r) : (struct span){ r->at, 1 };
     struct reader in = packed ? reader_make(all.data, all.len) : *r;
@@ -120,7 +120,7 @@ static void read_unknown(struct reader *r, uint64_t tag, unsigned known, unsigne
     case TAG(n, WIRE_BYTES): read_receivers(&r, true, ret, space); break;   \
     case TAG(n, WIRE_VARINT): read_receivers(&r, false, ret, space); break;
 
-int sig_read(unsigned kind, const void *data, size_t len, struct sig_space *space, struct sig *ret)
+int sig_read(unsigned kind, const void *data, size_t len, struct wire_space *space, struct wire_sig *ret)
 {
     struct reader r = reader_make(data, len);
     unsigned unknown = 0;
@@ -164,7 +164,7 @@ static uint8_t *put_bytes(uint8_t *at, const struct span *b)
     return at + b->len;
 }
 
-static size_t receivers_len(const struct sig *s)
+static size_t receivers_len(const struct wire_sig *s)
 {
     size_t n = 0;
 
@@ -173,7 +173,7 @@ static size_t receivers_len(const struct sig *s)
     return n;
 }
 
-static uint8_t *put_receivers(uint8_t *at, const struct sig *s)
+static uint8_t *put_receivers(uint8_t *at, const struct wire_sig *s)
 {
     at = varint_put(at, receivers_len(s));
     for (unsigned i = 0; i < s->n_receivers; i++)
@@ -182,18 +182,18 @@ static uint8_t *put_receivers(uint8_t *at, const struct sig *s)
 }
 
 /* Room is counted over all fields, whichever side of the term they stand. */
-static size_t room(const struct sig *s)
+static size_t room(const struct wire_sig *s)
 {
     return 16 * (1 + VARINT_MAX) + s->ref.len + s->name.len + s->leader.len + s->module.len +
            s->function.len + s->hash.len + s->error.len + s->trace.len + receivers_len(s);
 }
 
-size_t sig_head_room(const struct sig *s)
+size_t sig_head_room(const struct wire_sig *s)
 {
     return room(s);
 }
 
-size_t sig_tail_room(const struct sig *s)
+size_t sig_tail_room(const struct wire_sig *s)
 {
     return room(s);
 }
@@ -211,7 +211,7 @@ size_t sig_tail_room(const struct sig *s)
 #define ATOMS(n)
 
 /* `on` is known at compile time at each place: true up to the term. */
-uint8_t *sig_write_head(const struct sig *s, size_t term_len, uint8_t *at)
+uint8_t *sig_write_head(const struct wire_sig *s, size_t term_len, uint8_t *at)
 {
     bool on = true;
 
@@ -233,7 +233,7 @@ uint8_t *sig_write_head(const struct sig *s, size_t term_len, uint8_t *at)
 }
 
 /* ... and here from behind the term on. */
-uint8_t *sig_write_tail(const struct sig *s, uint8_t *at)
+uint8_t *sig_write_tail(const struct wire_sig *s, uint8_t *at)
 {
     bool on = false;
 
@@ -309,7 +309,7 @@ uint8_t *sig_write_atoms(unsigned kind, const uint32_t *slots, unsigned n, uint8
     return at;
 }
 
-void sig_write(const struct sig *s, struct buf *out)
+void sig_write(const struct wire_sig *s, struct buf *out)
 {
     size_t before = out->len;
     uint8_t *start = buf_room(out, 2 * room(s) + s->term.len + SIG_ATOMS_ROOM(s->n_atoms)), *at;

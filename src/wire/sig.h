@@ -25,7 +25,7 @@ enum lane { LANE_CONTROL, LANE_SIGNAL, LANE_BULK, LANE_COUNT };
 struct span { const uint8_t *data; uint32_t len; };     /* lent bytes; {NULL, 0} when absent */
 
 /* A decoded frame. What a field means in which kind: sig.tab. Spans point into the input. */
-struct sig {
+struct wire_sig {
     uint8_t  kind;                      /* enum frame_kind */
     bool     flag;                      /* exit: linked; alive_reply: alive; fragment: last */
     uint16_t n_atoms, n_receivers;
@@ -42,7 +42,7 @@ struct sig {
 };
 
 /* Where sig_read puts what is repeated. */
-struct sig_space {
+struct wire_space {
     uint32_t atoms[SIG_ATOMS_MAX];
     uint64_t receivers[SIG_RECEIVERS_MAX];
 };
@@ -54,23 +54,23 @@ bool sig_known(unsigned kind);
 
 /* The body of a frame of this kind (sig_known). Lent: spans point into data, arrays into space.
  * -ERR_PROTOCOL: not such a message; -ERR_LIMIT: it has more than the maxima above. */
-MUST_CHECK int sig_read(unsigned kind, const void *data, size_t len, struct sig_space *space,
-                        struct sig *ret);
+MUST_CHECK int sig_read(unsigned kind, const void *data, size_t len, struct wire_space *space,
+                        struct wire_sig *ret);
 
 /* The body in three parts, so that a term can be written before its length is known, and slots
  * of atoms be chosen later: head (ends with the term's tag and length), term, atoms, tail. The bytes
  * are those of protobuf-c. Each appends; *_room says at most how much. Kinds without a term have all
  * in their head. */
-size_t   sig_head_room(const struct sig *s);
-uint8_t *sig_write_head(const struct sig *s, size_t term_len, uint8_t *at);
-size_t   sig_tail_room(const struct sig *s);
-uint8_t *sig_write_tail(const struct sig *s, uint8_t *at);
+size_t   sig_head_room(const struct wire_sig *s);
+uint8_t *sig_write_head(const struct wire_sig *s, size_t term_len, uint8_t *at);
+size_t   sig_tail_room(const struct wire_sig *s);
+uint8_t *sig_write_tail(const struct wire_sig *s, uint8_t *at);
 #define SIG_ATOMS_ROOM(n) (3 + 5 * (size_t)(n))
 uint8_t *sig_write_atoms(unsigned kind, const uint32_t *slots, unsigned n, uint8_t *at);
 /* Bytes that sig_write_atoms will write. */
 size_t   sig_atoms_len(const uint32_t *slots, unsigned n);
 /* Append the whole body. */
-void     sig_write(const struct sig *s, struct buf *out);
+void     sig_write(const struct wire_sig *s, struct buf *out);
 
 /* --- frames in a record ---------------------------------------------------------------------- */
 

@@ -100,7 +100,7 @@ static inline bool diff_same_many(const ProtobufCMessage *m, unsigned number, co
 }
 
 /* A message of protobuf-c with the fields of s, which it borrows; free() it. */
-static inline ProtobufCMessage *diff_message(const struct sig *s)
+static inline ProtobufCMessage *diff_message(const struct wire_sig *s)
 {
     const ProtobufCMessageDescriptor *d = wire_type(s->kind);
     ProtobufCMessage *m = malloc(d->sizeof_message);
@@ -131,7 +131,7 @@ static inline ProtobufCMessage *diff_message(const struct sig *s)
 }
 
 /* Does m say what s says? */
-static inline bool diff_same(const ProtobufCMessage *m, const struct sig *s)
+static inline bool diff_same(const ProtobufCMessage *m, const struct wire_sig *s)
 {
     bool same = true;
 

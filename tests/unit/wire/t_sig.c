@@ -38,7 +38,7 @@ static struct span rnd_span(void)
     return (struct span){ noise_bytes + rnd(1000), len };
 }
 
-static void rnd_sig(unsigned kind, struct sig_space *space, struct sig *s)
+static void rnd_sig(unsigned kind, struct wire_space *space, struct wire_sig *s)
 {
     memset(s, 0, sizeof *s);
     s->kind = (uint8_t)kind;
@@ -76,9 +76,9 @@ static void rnd_sig(unsigned kind, struct sig_space *space, struct sig *s)
 /* 10,000 frames of each kind: the same bytes, and each side reads what the other wrote. */
 static void same_as_protobuf_c(void **state)
 {
-    static struct sig_space space, back_space;
+    static struct wire_space space, back_space;
     struct wire_arena arena = { 0 };
-    struct sig s, back;
+    struct wire_sig s, back;
     unsigned kinds = 0;
 
     for (unsigned kind = 0; kind < KIND_END; kind++) {
@@ -113,9 +113,9 @@ static void same_as_protobuf_c(void **state)
 
 static void unknown_fields_are_passed_over(void **state)
 {
-    static struct sig_space space;
+    static struct wire_space space;
     struct buf b = { 0 };
-    struct sig s = { .kind = KIND_link, .from = 5, .to = 6 }, back;
+    struct wire_sig s = { .kind = KIND_link, .from = 5, .to = 6 }, back;
 
     sig_write(&s, &b);
     for (int i = 0; i < SIG_UNKNOWN_MAX; i++)
@@ -134,9 +134,9 @@ static void unknown_fields_are_passed_over(void **state)
 
 static void too_many_atoms(void **state)
 {
-    static struct sig_space space;
+    static struct wire_space space;
     static const uint32_t atoms[SIG_ATOMS_MAX + 1];
-    struct sig s = { .kind = KIND_send, .to = 1, .atoms = atoms, .n_atoms = SIG_ATOMS_MAX }, back;
+    struct wire_sig s = { .kind = KIND_send, .to = 1, .atoms = atoms, .n_atoms = SIG_ATOMS_MAX }, back;
     struct buf b = { 0 };
 
     sig_write(&s, &b);
