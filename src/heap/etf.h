@@ -31,6 +31,18 @@ int etf_encode_compressed(struct buf *out, term t, unsigned flags, int minor_ver
 /* Size that etf_encode would append, including the version byte. */
 size_t etf_size(term t, unsigned flags, int minor_version);
 
+/* Terms in frames between nodes: without version byte, atoms by their place in a list that goes
+ * beside the term (ATOM_CACHE_REF), written straight into memory of the caller's. */
+struct etf_wire {
+    void (*grow)(void *arg, struct buf *b, size_t n);   /* make n bytes of room behind b->len; may
+                                                         * move b->data, whose start stays the start */
+    int  (*atom)(void *arg, term atom);                 /* its place, 0..254; -1: write its text */
+    void *arg;
+};
+int etf_encode_wire(struct buf *b, term t, const struct etf_wire *w);
+/* atoms[0..n): what the places mean. */
+term etf_decode_wire(struct heap *h, struct reader *r, const term *atoms, unsigned n);
+
 /* What the format needs from rooms above. vm fills the hooks once, before any decoding; while one
  * is NULL, terms that need it are invalid. */
 struct etf_env {

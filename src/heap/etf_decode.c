@@ -41,6 +41,8 @@ struct decoder {
     struct heap *h;
     struct reader r;
     unsigned flags;
+    const term *atoms;      /* of ATOM_CACHE_REF, by place */
+    unsigned n_atoms;
     size_t owed;
     struct fill *stack;
     size_t depth, cap;
@@ -100,6 +102,11 @@ static term decode_atom_latin1(struct decoder *d, size_t len)
     return atom_existing_utf8(utf8, n);
 }
 
+static term decode_atom_ref(const struct decoder *d, unsigned place)
+{
+    return place < d->n_atoms ? d->atoms[place] : TERM_NONE;
+}
+
 /* An atom by its tag; TERM_NONE when it is another tag. */
 static term decode_atom_tag(struct decoder *d, uint8_t tag)
 {
@@ -108,6 +115,7 @@ static term decode_atom_tag(struct decoder *d, uint8_t tag)
     case ETF_ATOM_UTF8:       return decode_atom_utf8(d, reader_u16(&d->r));
     case ETF_SMALL_ATOM:      return decode_atom_latin1(d, reader_u8(&d->r));
     case ETF_ATOM:            return decode_atom_latin1(d, reader_u16(&d->r));
+    case ETF_ATOM_REF:        return decode_atom_ref(d, reader_u8(&d->r));
     default:                  return TERM_NONE;
     }
 }
@@ -435,7 +443,8 @@ static bool decode_all(struct decoder *d, term *ret)
     return true;
 }
 
-static term decode_term(struct heap *h, struct reader *r, unsigned flags)
+static term decode_term(struct heap *h, struct reader *r, unsigned flags, const term *atoms,
+                        unsigned n_atoms)
 {
     struct decoder d;
     term t = TERM_NIL;
@@ -444,6 +453,8 @@ static term decode_term(struct heap *h, struct reader *r, unsigned flags)
     d.h = h;
     d.r = *r;
     d.flags = flags;
+    d.atoms = atoms;
+    d.n_atoms = n_atoms;
     d.owed = d.depth = 0;
     d.stack = d.fixed;
     d.cap = FILL_FIXED;
@@ -491,7 +502,7 @@ static term decode_compressed(struct heap *h, struct reader *r, unsigned flags)
     plain = mem_alloc(size);
     if (inflate_exactly(r, plain, size)) {
         inner = reader_make(plain, size);
-        t = decode_term(h, &inner, flags);
+        t = decode_term(h, &inner, flags, NULL, 0);
     }
     mem_free(plain);
     return t;
@@ -507,5 +518,10 @@ term etf_decode(struct heap *h, struct reader *r, unsigned flags)
             return decode_compressed(h, r, flags);
         }
     }
-    return decode_term(h, r, flags);
+    return decode_term(h, r, flags, NULL, 0);
+}
+
+term etf_decode_wire(struct heap *h, struct reader *r, const term *atoms, unsigned n)
+{
+    return decode_term(h, r, ETF_NO_VERSION, atoms, n);
 }

@@ -40,6 +40,7 @@ struct encoder {
     bool counting;          /* only the size is wanted: out is emptied now and then */
     size_t counted;         /* bytes already emptied, or never written */
     int  rc;
+    const struct etf_wire *wire;    /* NULL: out grows by itself, atoms are text */
     struct work fixed[WORK_FIXED];
 };
 
@@ -71,6 +72,18 @@ static void work_run(struct encoder *e, const term *at, size_t n)
     w->n = n;
 }
 
+static uint8_t *put_room_slow(struct encoder *e, size_t n)
+{
+    struct buf *b = e->out;
+
+    if (e->wire == NULL)
+        return buf_room(b, n);
+    e->wire->grow(e->wire->arg, b, n);
+    ASSERT(n <= b->cap - b->len);
+    b->len += n;
+    return b->data + b->len - n;
+}
+
 ALWAYS_INLINE uint8_t *put_room(struct encoder *e, size_t n)
 {
     struct buf *b = e->out;
@@ -79,7 +92,7 @@ ALWAYS_INLINE uint8_t *put_room(struct encoder *e, size_t n)
         b->len += n;
         return b->data + b->len - n;
     }
-    return buf_room(b, n);
+    return put_room_slow(e, n);
 }
 
 static void put_be(uint8_t *p, uint64_t v, unsigned bytes)
@@ -101,8 +114,8 @@ static void put_payload(struct encoder *e, const void *data, size_t len)
 {
     if (e->counting)
         e->counted += len;
-    else
-        buf_add(e->out, data, len);
+    else if (len != 0)
+        memcpy(put_room(e, len), data, len);
 }
 
 /* --- atoms and numbers -------------------------------------------------------------------- */
@@ -131,8 +144,14 @@ static bool encode_latin1(struct encoder *e, const char *text, size_t len)
 static void encode_atom(struct encoder *e, term atom)
 {
     size_t len;
-    const char *text = atom_text(atom, &len);
+    const char *text;
+    int place = e->wire != NULL ? e->wire->atom(e->wire->arg, atom) : -1;
 
+    if (place >= 0) {
+        put_tag(e, ETF_ATOM_REF, (uint64_t)place, 1);
+        return;
+    }
+    text = atom_text(atom, &len);
     if (e->minor < 2 && encode_latin1(e, text, len))
         return;
     if (len <= 255)
@@ -477,6 +496,19 @@ int etf_encode(struct buf *out, term t, unsigned flags, int minor_version)
     e.out = out;
     e.flags = flags;
     e.minor = minor_version;
+    encode_all(&e, t);
+    return e.rc;
+}
+
+int etf_encode_wire(struct buf *b, term t, const struct etf_wire *w)
+{
+    struct encoder e;
+
+    memset(&e, 0, offsetof(struct encoder, fixed));
+    e.out = b;
+    e.flags = ETF_NO_VERSION;
+    e.minor = ETF_MINOR_DEFAULT;
+    e.wire = w;
     encode_all(&e, t);
     return e.rc;
 }

@@ -24,6 +24,7 @@ struct node_entry {
     term     name;               /* [set] atom */
     uint32_t creation;           /* [set] 0: unknown */
     uint32_t index;              /* [set] shown as the first number of its pids, from 1 */
+    _Atomic uint32_t session;    /* [any] the connection to it, a number of dist/; 0: none */
     _Atomic uint64_t refs;       /* [any] terms and others that point here */
     int64_t  idle_since_ns;      /* [lk nodes] when it was first seen without references; 0: not */
     struct node_entry *next;     /* [lk nodes] in its bucket */

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dist.c - plugging: the engine's hooks and the frames of peers
+ */
+#include "dist/dist.h"
+
+#include "dist/dist_priv.h"
+#include "heap/etf.h"
+#include "term/atom.h"
+
+#include <string.h>
+
+void dist_init(void)
+{
+    nodes_init();
+}
+
+void dist_alive(const char *name, uint32_t creation)
+{
+    etf_env.local_node = atom_from_utf8(name, strlen(name));
+    etf_env.local_creation = creation;
+    session_init();
+    receive_init();
+    vm_remote = &dist_remote;
+}

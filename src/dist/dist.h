@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dist.h - signals between nodes: what node/ does with it
+ *
+ * dist/ stands between the engine (vm/remote.h, which it fills) and sessions with other nodes
+ * (peer.h, on which it builds).
+ */
+#ifndef DIST_DIST_H
+#define DIST_DIST_H
+
+#include "base/compiler.h"
+
+/* Make the built-ins known and take the hooks. Before vm_start. The node stays nonode@nohost. */
+void dist_init(void);
+/* The node has a name from now on: peer_self is set, or is about to be given. Before vm_start, and
+ * before peer_start. */
+void dist_alive(const char *name, uint32_t creation);
+
+#endif
