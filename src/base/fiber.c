@@ -271,3 +271,18 @@ NOINLINE void fiber_tick(int64_t units)
     if (f->left <= 0)
         switch_out(f);
 }
+
+void fiber_copy(void *to, const void *from, size_t bytes)
+{
+    char *out = to;
+    const char *in = from;
+
+    for (; bytes > FIBER_CHUNK_BYTES; bytes -= FIBER_CHUNK_BYTES) {
+        memcpy(out, in, FIBER_CHUNK_BYTES);
+        fiber_tick_bytes(FIBER_CHUNK_BYTES / 8);    /* copying is the cheapest work there is */
+        out += FIBER_CHUNK_BYTES;
+        in += FIBER_CHUNK_BYTES;
+    }
+    if (bytes > 0)
+        memcpy(out, in, bytes);
+}

@@ -29,10 +29,21 @@ MUST_CHECK bool fiber_run(struct fiber *f, int64_t units, int64_t *ret_used);
 /* units of work have been done since the last call. Stands still if that was the allowance. Cheap,
  * but a call: loops of small steps count some dozens together. */
 void fiber_tick(int64_t units);
+/* One more step of a loop of small steps; every 256th ticks. n = fiber_step(n). */
+ALWAYS_INLINE int64_t fiber_step(int64_t n)
+{
+    if (UNLIKELY((++n & 255) == 0))
+        fiber_tick(256);
+    return n;
+}
 /* The same for work on `bytes` of data in one go, as hashing or copying. */
 ALWAYS_INLINE void fiber_tick_bytes(size_t bytes)
 {
     fiber_tick((int64_t)(bytes / 32) + 1);
 }
+/* Bytes to work on between two ticks where the caller may choose. */
+#define FIBER_CHUNK_BYTES ((size_t)64 << 10)
+/* memcpy of any length. */
+void fiber_copy(void *to, const void *from, size_t bytes);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/fiber.h"
 #include "heap/blob.h"
 
 #define BYTES_PER_REDUCTION 128
@@ -80,6 +81,7 @@ static struct blob *pattern_compile(term t)
         if (needle_bytes(car(l)) == 0)
             return NULL;
         bytes += needle_bytes(car(l));
+        fiber_tick(1);
     }
     if (n == 0) {
         n = 1;
@@ -106,6 +108,7 @@ static struct blob *pattern_compile(term t)
         pt->needles[i] = (struct needle){ 0, (uint32_t)(from.bits / 8), (uint32_t)at };
         at += from.bits / 8;
         pattern_file(pt, i);
+        fiber_tick(4);
         t = is_cons(t) ? cdr(t) : t;
     }
     return b;
@@ -139,13 +142,21 @@ term bif_binary_compile_pattern(struct process *p, const term *a)
 static bool find_one(const struct search *s, const struct needle *nd, size_t from,
                      struct match *ret)
 {
-    const uint8_t *hit = memmem(s->bytes + from, s->end - from,
-                                pattern_pool(s->pattern) + nd->at, nd->len);
+    const uint8_t *text = pattern_pool(s->pattern) + nd->at, *hit;
 
-    if (hit == NULL)
-        return false;
-    *ret = (struct match){ (size_t)(hit - s->bytes), nd->len };
-    return true;
+    /* Pieces overlap, so that a match across their border is in the first of them. */
+    for (size_t n; from < s->end; from += n) {
+        size_t left = s->end - from, look = FIBER_CHUNK_BYTES + nd->len - 1;
+
+        n = left < FIBER_CHUNK_BYTES ? left : FIBER_CHUNK_BYTES;
+        hit = memmem(s->bytes + from, look < left ? look : left, text, nd->len);
+        fiber_tick_bytes(8 * (hit == NULL ? n : (size_t)(hit - s->bytes) - from));
+        if (hit != NULL) {
+            *ret = (struct match){ (size_t)(hit - s->bytes), nd->len };
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The first match at or after `from`. */
@@ -155,7 +166,7 @@ static bool find_next(const struct search *s, size_t from, struct match *ret)
 
     if (pt->n == 1)
         return find_one(s, &pt->needles[0], from, ret);
-    for (size_t i = from; i < s->end; i++) {
+    for (size_t i = from; i < s->end; i = (size_t)fiber_step((int64_t)i)) {
         for (uint32_t k = pt->head[s->bytes[i]]; k != 0; k = pt->needles[k - 1].next) {
             const struct needle *nd = &pt->needles[k - 1];
 
@@ -291,8 +302,8 @@ static term match_all(struct process *p, term subject, term pattern, term opts)
         return bif_badarg(p);
     find_all(&s, true, &found);
     m = (const struct match *)(const void *)found.data;
-    for (size_t i = found.len / sizeof *m; i > 0; i--)
-        list = heap_cons(&p->heap, match_term(&p->heap, m[i - 1]), list);
+    for (size_t i = 0, n = found.len / sizeof *m; i < n; i = (size_t)fiber_step((int64_t)i))
+        list = heap_cons(&p->heap, match_term(&p->heap, m[n - 1 - i]), list);
     search_charge(p, &s);
     search_fini(&s);
     buf_fini(&found);
@@ -316,6 +327,7 @@ static term split_at(struct heap *h, term subject, const struct match *m, size_t
                                               8 * (uint64_t)(end - from)), list);
         if (i == 0)
             return list;
+        fiber_tick(4);
         end = m[i - 1].at;
     }
 }

@@ -7,6 +7,7 @@
 #include "bif/bif.h"
 
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "base/md5.h"
 #include "heap/blob.h"
 #include "heap/iolist.h"
@@ -72,6 +73,26 @@ static void flat_drop(struct flat *f)
     mem_free(f->scratch);
 }
 
+/* fn for all bytes, a piece at a time; once when there are none. */
+static void flat_each(const struct flat *f, void (*fn)(void *to, const void *bytes, size_t n),
+                      void *to)
+{
+    size_t at = 0;
+
+    do {
+        size_t n = f->len - at < FIBER_CHUNK_BYTES ? f->len - at : FIBER_CHUNK_BYTES;
+
+        fn(to, f->bytes + at, n);
+        fiber_tick_bytes(8 * n);
+        at += n;
+    } while (at < f->len);
+}
+
+static void md5_piece(void *to, const void *bytes, size_t n)
+{
+    md5_update(to, bytes, n);
+}
+
 static term digest(struct process *p, struct md5 *m)
 {
     uint8_t bytes[MD5_BYTES];
@@ -88,7 +109,7 @@ term bif_md5(struct process *p, const term *a)
     if (!flat_get(p, &f, a[0]))
         return bif_badarg(p);
     md5_init(&m);
-    md5_update(&m, f.bytes, f.len);
+    flat_each(&f, md5_piece, &m);
     flat_drop(&f);
     return digest(p, &m);
 }
@@ -124,7 +145,7 @@ term bif_md5_update(struct process *p, const term *a)
 
     if (!context_get(&m, a[0]) || !flat_get(p, &f, a[1]))
         return bif_badarg(p);
-    md5_update(&m, f.bytes, f.len);
+    flat_each(&f, md5_piece, &m);
     flat_drop(&f);
     return heap_binary(&p->heap, &m, sizeof m);
 }
@@ -150,16 +171,25 @@ static bool uint32_of(term t, uint32_t *ret)
     return true;
 }
 
+struct sum { uLong value; checksum_fn *fn; };
+
+static void sum_piece(void *to, const void *bytes, size_t n)
+{
+    struct sum *s = to;
+
+    s->value = s->fn(s->value, bytes, n);
+}
+
 static term checksum(struct process *p, uint32_t sum, term data, checksum_fn *fn)
 {
     struct flat f;
-    uLong result;
+    struct sum s = { sum, fn };
 
     if (!flat_get(p, &f, data))
         return bif_badarg(p);
-    result = fn(sum, f.bytes, f.len);
+    flat_each(&f, sum_piece, &s);
     flat_drop(&f);
-    return small_make(result);
+    return small_make(s.value);
 }
 
 static term checksum_from(struct process *p, const term *a, checksum_fn *fn)

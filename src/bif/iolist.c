@@ -7,6 +7,7 @@
 #include "bif/bif.h"
 
 #include "base/bytes.h"
+#include "base/fiber.h"
 #include "heap/iolist.h"
 #include "term/stack.h"
 
@@ -105,7 +106,7 @@ term bif_iolist_to_iovec(struct process *p, const term *a)
         return bif_badarg(p);
     stack_init(&st);
     stack_push(&st, a[0]);
-    while ((leaf = iolist_walk(&st)) != TERM_NIL) {
+    for (int64_t n = 0; (leaf = iolist_walk(&st)) != TERM_NIL; n = fiber_step(n)) {
         if (leaf == TERM_NONE || (!is_small(leaf) && !is_binary(leaf)))
             break;
         if (leaf == a[0] && bitstring_bits(leaf) > 0)
@@ -133,11 +134,12 @@ static term bytes_to_list(struct process *p, struct bits b, size_t from, size_t 
     term *at = heap_alloc(&p->heap, CONS_WORDS * n), list = tail;
 
     if (b.bit_offset == 0) {
-        for (size_t i = n; i > 0; i--)
-            list = cons_make(&at, small_make(b.base[from + i - 1]), list);
+        for (size_t i = 0; i < n; i = (size_t)fiber_step((int64_t)i))
+            list = cons_make(&at, small_make(b.base[from + n - 1 - i]), list);
     } else {
-        for (size_t i = n; i > 0; i--)
-            list = cons_make(&at, small_make(bits_get(b, 8 * (uint64_t)(from + i - 1), 8)), list);
+        for (size_t i = 0; i < n; i = (size_t)fiber_step((int64_t)i))
+            list = cons_make(&at, small_make(bits_get(b, 8 * (uint64_t)(from + n - 1 - i), 8)),
+                             list);
     }
     charge(p, (int64_t)(n / CELLS_PER_REDUCTION));
     return list;

@@ -2,141 +2,290 @@
 /*
  * lists.c - searching, appending and subtracting lists
  *
- * Nothing here yields: each walks its list once and charges a reduction for every few elements,
- * so a long list ends the caller's slice instead of being cut up.
+ * The first LIST_QUICK cells are walked at once. A list that is found longer than that is walked
+ * anew as a long call, which shares its scheduler with others: so the arguments of an exception are
+ * those of the caller, and what it costs is less than a reduction in a hundred.
  */
 #include "bif/bif.h"
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "term/compare.h"
 
 #define ELEMENTS_PER_REDUCTION 16
+#define LIST_QUICK             4000
+#define NO_LIMIT               INT64_MAX
+
+static void charge_steps(struct process *p, int64_t n)
+{
+    charge(p, n / ELEMENTS_PER_REDUCTION);
+}
+
+/* The number of cells, at most max. *list moves to what follows them. */
+static int64_t skip_cells(term *list, int64_t max)
+{
+    int64_t n = 0;
+
+    while (is_cons(*list) && n < max) {
+        *list = cdr(*list);
+        n = fiber_step(n);
+    }
+    return n;
+}
+
+/* --- searching ---------------------------------------------------------------------------- */
+
+/* Move *list to its first cell whose element is key, max cells at most; how many were passed. */
+static int64_t find_member(term key, term *list, int64_t max)
+{
+    int64_t n = 0;
+    term l = *list;
+
+    if (!is_ptr(key)) {
+        for (; is_cons(l) && car(l) != key && n < max; l = cdr(l))
+            n = fiber_step(n);
+    } else {
+        for (; is_cons(l) && !term_eq(key, car(l)) && n < max; l = cdr(l))
+            n = fiber_step(n);
+    }
+    *list = l;
+    return n;
+}
+
+static term member_result(struct process *p, term found)
+{
+    return is_cons(found) ? ATOM_true : is_nil(found) ? ATOM_false : bif_badarg(p);
+}
+
+static term member_long(struct process *p, const term *a)
+{
+    term list = a[1];
+
+    find_member(a[0], &list, NO_LIMIT);
+    return member_result(p, list);
+}
 
 term bif_lists_member(struct process *p, const term *a)
 {
-    term key = a[0], list = a[1];
-    int64_t n = 0;
+    term list = a[1];
+    int64_t n = find_member(a[0], &list, LIST_QUICK);
 
-    if (!is_ptr(key)) {
-        for (; is_cons(list) && car(list) != key; list = cdr(list))
-            n++;
-    } else {
-        for (; is_cons(list) && !term_eq(key, car(list)); list = cdr(list))
-            n++;
-    }
-    charge(p, n / ELEMENTS_PER_REDUCTION);
-    if (is_cons(list))
-        return ATOM_true;
-    return is_nil(list) ? ATOM_false : bif_badarg(p);
+    charge_steps(p, n);
+    return n < LIST_QUICK ? member_result(p, list) : bif_long(p, member_long, 2, a);
 }
 
-/* The first tuple of list whose pos-th element == key; TERM_NIL: none; TERM_NONE: bad arguments. */
-static term key_find(struct process *p, term key, term pos, term list)
+/* The same for the first tuple whose at-th element == key. */
+static int64_t find_key(term key, size_t at, term *list, int64_t max)
 {
-    int64_t n = 0, at;
-    term found = TERM_NIL;
+    int64_t n = 0;
 
-    if (!is_small(pos) || small_val(pos) < 1)
-        return TERM_NONE;
-    at = small_val(pos);
-    for (; is_cons(list); list = cdr(list), n++) {
-        term t = car(list);
+    for (; is_cons(*list) && n < max; *list = cdr(*list), n = fiber_step(n)) {
+        term t = car(*list);
 
-        if (is_tuple(t) && (int64_t)tuple_arity(t) >= at &&
-            term_equal(key, tuple_elem(t, at - 1))) {
-            found = t;
+        if (is_tuple(t) && tuple_arity(t) >= at && term_equal(key, tuple_elem(t, at - 1)))
             break;
-        }
     }
-    charge(p, n / ELEMENTS_PER_REDUCTION);
-    return is_list(list) ? found : TERM_NONE;
+    return n;
+}
+
+/* What lists:keyfind(Key, Pos, List) and its kin make of the cell found. */
+typedef term key_result(struct process *p, term found);
+
+static term key_long(struct process *p, const term *a, key_result *result)
+{
+    term list = a[2];
+
+    find_key(a[0], (size_t)small_val(a[1]), &list, NO_LIMIT);
+    return result(p, list);
+}
+
+static term key_find(struct process *p, const term *a, key_result *result, bif_fn *walk_on)
+{
+    term list = a[2];
+    int64_t n;
+
+    if (!is_small(a[1]) || small_val(a[1]) < 1)
+        return bif_badarg(p);
+    n = find_key(a[0], (size_t)small_val(a[1]), &list, LIST_QUICK);
+    charge_steps(p, n);
+    return n < LIST_QUICK ? result(p, list) : bif_long(p, walk_on, 3, a);
+}
+
+static term keyfind_result(struct process *p, term found)
+{
+    return is_cons(found) ? car(found) : is_nil(found) ? ATOM_false : bif_badarg(p);
+}
+
+static term keysearch_result(struct process *p, term found)
+{
+    return is_cons(found) ? heap_tuple2(&p->heap, ATOM_value, car(found))
+                          : keyfind_result(p, found);
+}
+
+static term keyfind_long(struct process *p, const term *a)
+{
+    return key_long(p, a, keyfind_result);
+}
+
+static term keymember_long(struct process *p, const term *a)
+{
+    return key_long(p, a, member_result);
+}
+
+static term keysearch_long(struct process *p, const term *a)
+{
+    return key_long(p, a, keysearch_result);
 }
 
 term bif_lists_keyfind(struct process *p, const term *a)
 {
-    term t = key_find(p, a[0], a[1], a[2]);
-
-    return t == TERM_NONE ? bif_badarg(p) : is_nil(t) ? ATOM_false : t;
+    return key_find(p, a, keyfind_result, keyfind_long);
 }
 
 term bif_lists_keymember(struct process *p, const term *a)
 {
-    term t = key_find(p, a[0], a[1], a[2]);
-
-    return t == TERM_NONE ? bif_badarg(p) : is_nil(t) ? ATOM_false : ATOM_true;
+    return key_find(p, a, member_result, keymember_long);
 }
 
 term bif_lists_keysearch(struct process *p, const term *a)
 {
-    term t = key_find(p, a[0], a[1], a[2]);
-
-    return t == TERM_NONE ? bif_badarg(p) : is_nil(t) ? ATOM_false
-                                                      : heap_tuple2(&p->heap, ATOM_value, t);
+    return key_find(p, a, keysearch_result, keysearch_long);
 }
 
-/* All conses that the block still has room for, 0 if few: a list is then built while it is walked
- * the first time, and what is left over goes back with heap_trim. */
-static size_t conses_free(const struct heap *h)
-{
-    size_t words = (size_t)(h->E - h->H);
+/* --- copying ------------------------------------------------------------------------------ */
 
-    return words > 64 ? (words - 8) / CONS_WORDS : 0;
+/* A list is built while it is walked the first time, in the room that the block still has (or a
+ * part of it); what is left over goes back. Only what does not fit is counted first. */
+struct conses {
+    term *got, *at, *end;
+};
+
+static struct conses conses_take(struct heap *h, size_t max)
+{
+    size_t words = (size_t)(h->E - h->H), n = words > 64 ? (words - 8) / CONS_WORDS : 0;
+    term *got;
+
+    if (n > max)
+        n = max;
+    got = heap_alloc(h, n * CONS_WORDS);
+    return (struct conses){ got, got, got + n * CONS_WORDS };
+}
+
+static void conses_end(struct heap *h, struct conses *c)
+{
+    heap_trim(h, c->got, (size_t)(c->end - c->got), c->at);
+}
+
+/* Put the cells of *list in front of result until c is full; *list moves on. */
+static term reverse_onto(struct conses *c, term *list, term result)
+{
+    int64_t n = 0;
+
+    for (; is_cons(*list) && c->at < c->end; *list = cdr(*list), n = fiber_step(n))
+        result = cons_make(&c->at, car(*list), result);
+    return result;
+}
+
+/* reverse/2 as far as max cells go; false: there are more. */
+static bool reverse(struct process *p, const term *a, int64_t max, term *ret)
+{
+    struct conses c = conses_take(&p->heap, (size_t)max);
+    term list = a[0], rest, result = reverse_onto(&c, &list, a[1]);
+    int64_t n;
+
+    conses_end(&p->heap, &c);
+    rest = list;
+    n = skip_cells(&rest, max - (c.at - c.got) / CONS_WORDS);
+    if (is_cons(rest))
+        return false;
+    if (n > 0) {
+        c.at = heap_alloc(&p->heap, (size_t)n * CONS_WORDS);
+        c.end = c.at + n * CONS_WORDS;
+        result = reverse_onto(&c, &list, result);
+    }
+    *ret = is_nil(rest) ? result : bif_badarg(p);
+    return true;
+}
+
+static term reverse_long(struct process *p, const term *a)
+{
+    term result = TERM_NIL;
+
+    (void)!reverse(p, a, NO_LIMIT, &result);
+    return result;
 }
 
 term bif_lists_reverse(struct process *p, const term *a)
 {
-    size_t room = conses_free(&p->heap);
-    term *got = heap_alloc(&p->heap, room * CONS_WORDS), *at = got, *end = at + room * CONS_WORDS;
-    term result = a[1], l = a[0];
+    term result, *before = p->heap.H;
+
+    if (LIKELY(reverse(p, a, LIST_QUICK, &result))) {
+        charge_steps(p, (p->heap.H - before) / CONS_WORDS);
+        return result;
+    }
+    return bif_long(p, reverse_long, 2, a);
+}
+
+/* Copy the cells of *list until c is full; the last of them ends in nothing yet. */
+static void copy_cells(struct conses *c, term *list)
+{
+    int64_t n = 0;
+
+    for (; is_cons(*list) && c->at < c->end; *list = cdr(*list), n = fiber_step(n)) {
+        c->at[0] = car(*list);
+        c->at[1] = cons_term(c->at + CONS_WORDS);
+        c->at += CONS_WORDS;
+    }
+}
+
+/* a[0] ++ a[1] as far as max cells go; false: there are more. */
+static bool append(struct process *p, const term *a, int64_t max, term *ret)
+{
+    struct conses c = conses_take(&p->heap, (size_t)max);
+    term list = a[0], rest;
     int64_t n;
 
-    for (; is_cons(l) && at < end; l = cdr(l))
-        result = cons_make(&at, car(l), result);
-    heap_trim(&p->heap, got, room * CONS_WORDS, at);
-    charge(p, (at - got) / CONS_WORDS / ELEMENTS_PER_REDUCTION);
-    if (LIKELY(is_nil(l)))
-        return result;
-    n = list_length(l);
-    if (n < 0)
-        return bif_badarg(p);
-    at = heap_alloc(&p->heap, (size_t)n * CONS_WORDS);
-    for (; is_cons(l); l = cdr(l))
-        result = cons_make(&at, car(l), result);
-    charge(p, n / ELEMENTS_PER_REDUCTION);
+    copy_cells(&c, &list);
+    if (LIKELY(is_nil(list) && c.at > c.got)) {
+        c.at[-1] = a[1];
+        conses_end(&p->heap, &c);
+        *ret = cons_term(c.got);
+        return true;
+    }
+    c.at = c.got;               /* too short: what there was goes back */
+    conses_end(&p->heap, &c);
+    rest = a[0];
+    n = skip_cells(&rest, max);
+    if (is_cons(rest))
+        return false;
+    *ret = !is_nil(rest) ? bif_badarg(p) : a[1];
+    if (n == 0 || !is_nil(rest))
+        return true;
+    c.at = c.got = heap_alloc(&p->heap, (size_t)n * CONS_WORDS);
+    c.end = c.at + n * CONS_WORDS;
+    list = a[0];
+    copy_cells(&c, &list);
+    c.at[-1] = a[1];
+    *ret = cons_term(c.got);
+    return true;
+}
+
+static term append_long(struct process *p, const term *a)
+{
+    term result = TERM_NIL;
+
+    (void)!append(p, a, NO_LIMIT, &result);
     return result;
 }
 
 term bif_append(struct process *p, const term *a)
 {
-    size_t room = conses_free(&p->heap);
-    term *got = heap_alloc(&p->heap, room * CONS_WORDS), *at = got, *end = at + room * CONS_WORDS;
-    term result, l = a[0];
-    int64_t n;
+    term result, *before = p->heap.H;
 
-    for (; is_cons(l) && at < end; l = cdr(l), at += CONS_WORDS) {
-        at[0] = car(l);
-        at[1] = cons_term(at + CONS_WORDS);
+    if (LIKELY(append(p, a, LIST_QUICK, &result))) {
+        charge_steps(p, (p->heap.H - before) / CONS_WORDS);
+        return result;
     }
-    if (LIKELY(is_nil(l) && at > got)) {
-        at[-1] = a[1];
-        heap_trim(&p->heap, got, room * CONS_WORDS, at);
-        charge(p, (at - got) / CONS_WORDS / ELEMENTS_PER_REDUCTION);
-        return cons_term(got);
-    }
-    heap_trim(&p->heap, got, room * CONS_WORDS, got);
-    n = list_length(a[0]);
-    if (n < 0)
-        return bif_badarg(p);
-    if (n == 0)
-        return a[1];
-    at = heap_alloc(&p->heap, (size_t)n * CONS_WORDS);
-    result = cons_term(at);
-    for (l = a[0]; is_cons(l); l = cdr(l), at += CONS_WORDS) {
-        at[0] = car(l);
-        at[1] = cons_term(at + CONS_WORDS);
-    }
-    at[-1] = a[1];
-    charge(p, n / ELEMENTS_PER_REDUCTION);
-    return result;
+    return bif_long(p, append_long, 2, a);
 }
 
 /* --- subtract: the right list as a multiset ------------------------------------------------- */
@@ -168,9 +317,11 @@ static void multiset_init(struct multiset *ms, term list, size_t n)
         cap *= 2;
     ms->mask = cap - 1;
     ms->slots = MEM_NEW_ARRAY(struct multiset_slot, cap);
-    for (size_t i = 0; i < cap; i++)
+    for (size_t i = 0; i < cap; i++) {
         ms->slots[i].value = TERM_NONE;
-    for (; is_cons(list); list = cdr(list)) {
+        (void)fiber_step((int64_t)i);
+    }
+    for (int64_t i = 0; is_cons(list); list = cdr(list), i = fiber_step(i)) {
         struct multiset_slot *slot = multiset_slot(ms, car(list));
 
         slot->value = car(list);
@@ -201,17 +352,16 @@ static bool small_set_take(term *set, size_t n, term value)
     return false;
 }
 
-term bif_subtract(struct process *p, const term *a)
+/* a[0] -- a[1], of nleft and nright elements, both of them proper lists. */
+static term subtract(struct process *p, const term *a, int64_t nleft, int64_t nright)
 {
-    int64_t nleft = list_length(a[0]), nright = list_length(a[1]);
     bool hashed = nright > SUBTRACT_SMALL;
     struct multiset ms = { NULL, 0 };
     term small[SUBTRACT_SMALL], list = a[0], result;
+    int64_t n = 0;
     size_t left;
     term *got, *at, *tail = &result;
 
-    if (nleft < 0 || nright < 0)
-        return bif_badarg(p);
     if (nleft == 0 || nright == 0)
         return a[0];
     left = (size_t)nright;
@@ -221,7 +371,7 @@ term bif_subtract(struct process *p, const term *a)
         for (term r = a[1], *s = small; is_cons(r); r = cdr(r))
             *s++ = car(r);
     got = at = heap_alloc(&p->heap, (size_t)nleft * CONS_WORDS);
-    for (; is_cons(list) && left > 0; list = cdr(list)) {
+    for (; is_cons(list) && left > 0; list = cdr(list), n = fiber_step(n)) {
         if (hashed ? multiset_take(&ms, car(list)) : small_set_take(small, left, car(list))) {
             left--;
         } else {
@@ -234,8 +384,26 @@ term bif_subtract(struct process *p, const term *a)
     *tail = list;       /* nothing more to take away: the rest is shared */
     heap_trim(&p->heap, got, (size_t)nleft * CONS_WORDS, at);
     mem_free(ms.slots);
-    charge(p, (nleft + nright) / ELEMENTS_PER_REDUCTION);
     return result;
+}
+
+static term subtract_long(struct process *p, const term *a)
+{
+    term left = a[0], right = a[1];
+    int64_t nleft = skip_cells(&left, NO_LIMIT), nright = skip_cells(&right, NO_LIMIT);
+
+    return is_nil(left) && is_nil(right) ? subtract(p, a, nleft, nright) : bif_badarg(p);
+}
+
+term bif_subtract(struct process *p, const term *a)
+{
+    term left = a[0], right = a[1];
+    int64_t nleft = skip_cells(&left, LIST_QUICK), nright = skip_cells(&right, LIST_QUICK);
+
+    charge_steps(p, nleft + nright);
+    if (is_cons(left) || is_cons(right))
+        return bif_long(p, subtract_long, 2, a);
+    return is_nil(left) && is_nil(right) ? subtract(p, a, nleft, nright) : bif_badarg(p);
 }
 
 /* --- guards ----------------------------------------------------------------------------------- */

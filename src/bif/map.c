@@ -8,6 +8,7 @@
 #include "bif/bif.h"
 
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "heap/map.h"
 #include "term/compare.h"
 
@@ -59,7 +60,7 @@ term bif_maps_from_keys(struct process *p, const term *a)
     if (n < 0)
         return bif_badarg(p);
     at = pairs = MEM_NEW_ARRAY(term, 2 * (size_t)n);
-    for (; is_cons(list); list = cdr(list)) {
+    for (int64_t i = 0; is_cons(list); list = cdr(list), i = fiber_step(i)) {
         *at++ = car(list);
         *at++ = a[1];
     }
@@ -77,9 +78,10 @@ term bif_maps_from_list(struct process *p, const term *a)
     if (n < 0)
         return bif_badarg(p);
     at = pairs = MEM_NEW_ARRAY(term, 2 * (size_t)n);
-    for (; is_cons(list) && is_tuple_n(car(list), 2); list = cdr(list)) {
+    for (int64_t i = 0; is_cons(list) && is_tuple_n(car(list), 2); i = fiber_step(i)) {
         *at++ = tuple_elem(car(list), 0);
         *at++ = tuple_elem(car(list), 1);
+        list = cdr(list);
     }
     t = is_nil(list) ? map_from_pairs(&p->heap, pairs, (size_t)n) : bif_badarg(p);
     mem_free(pairs);
@@ -99,8 +101,8 @@ static term map_column(struct process *p, term map, size_t which)
     pairs = MEM_NEW_ARRAY(term, 2 * n);
     map_pairs(map, pairs, n <= MAP_FLAT_MAX);
     at = heap_alloc(&p->heap, CONS_WORDS * n);
-    for (size_t i = n; i > 0; i--)
-        list = cons_make(&at, pairs[2 * (i - 1) + which], list);
+    for (size_t i = 0; i < n; i = (size_t)fiber_step((int64_t)i))
+        list = cons_make(&at, pairs[2 * (n - 1 - i) + which], list);
     mem_free(pairs);
     charge(p, (int64_t)n / PAIRS_PER_REDUCTION);
     return list;

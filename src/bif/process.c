@@ -504,10 +504,10 @@ term bif_process_flag_2(struct process *p, const term *a)
     case ATOM_min_bin_vheap_size:
     case ATOM_save_calls:         return flag_number(p, a[0], a[1]);
     case ATOM_error_handler:
-        old = p->error_handler;
+        old = process_error_handler(p);
         if (!is_atom(a[1]))
             return bif_badarg(p);
-        p->error_handler = a[1];
+        process_ext_get(p)->error_handler = a[1];
         return old;
     case ATOM_monitor_nodes:      return ATOM_ok;
     }

@@ -131,7 +131,7 @@ static term info_trap_exit(struct process *p, struct heap *h)
 static term info_error_handler(struct process *p, struct heap *h)
 {
     (void)h;
-    return p->error_handler;
+    return process_error_handler(p);
 }
 
 static term info_priority(struct process *p, struct heap *h)

@@ -3,18 +3,25 @@
  * re.c - regular expressions: compile, run, inspect
  *
  * Subject and pattern become bytes (UTF-8 with the option unicode), PCRE2 finds matches, and the
- * capture option says what is made of each. A match cannot be cut into slices; PCRE2's match limit
- * bounds it.
+ * capture option says what is made of each. A match gets QUICK_STEPS of PCRE2's counting at first;
+ * one that needs more, or has much to look at, starts anew as a long call: with code that calls us
+ * at each of its steps, so that it can stand still anywhere.
  */
 #include "bif/bif.h"
 
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "bif/regex.h"
+#include "bif/short.h"
 #include "bif/text.h"
 #include "heap/iolist.h"
 
 #define BYTES_PER_REDUCTION 32
 #define MATCH_REDUCTIONS    8       /* for a match that looks at nothing */
+#define QUICK_STEPS         20000   /* PCRE2's match limit while nobody may stand still */
+#define QUICK_MATCHES       1000    /* of a global run, likewise */
+#define QUICK_BYTES         (1 << 20)
+#define UNITS_PER_STEP      4       /* of base/fiber.h */
 
 enum capture_type { CAPTURE_INDEX, CAPTURE_LIST, CAPTURE_BINARY };
 
@@ -25,6 +32,8 @@ struct re_options {
     bool     run_only;          /* something that compile does not accept */
     bool     has_newline;
     bool     global, report_errors;
+    bool     is_long;           /* runs as a long call */
+    bool     too_long;          /* result: it should */
     size_t   offset;
     uint32_t match_limit, depth_limit;      /* 0: PCRE2's */
     term     capture;           /* ATOM_all, ATOM_first, ... or a list */
@@ -449,31 +458,68 @@ static bool is_bad_text(int rc)
  * and would check it each time from the start. */
 static _Thread_local struct { const uint8_t *bytes; size_t len; } checked;
 
-static int match_bytes(const struct regex *re, const struct subject *s, const struct re_options *o,
+static int at_step(pcre2_callout_block *block, void *arg)
+{
+    fiber_tick(UNITS_PER_STEP);
+    return 0;
+}
+
+/* The match of a long call: it may end on another thread than it began. first: the subject has not
+ * been seen to be UTF-8. */
+static int match_long(const struct regex *re, const struct subject *s, const struct re_options *o,
+                      bool first)
+{
+    pcre2_match_context *mc;
+    int rc;
+
+    if (o->offset > s->len)
+        return PCRE2_ERROR_BADOFFSET;
+    if (re->utf && ((first && text_utf8_prefix(s->bytes, s->len) != s->len) ||
+                    (o->offset < s->len && (s->bytes[o->offset] & 0xC0) == 0x80)))
+        return PCRE2_ERROR_BADUTFOFFSET;
+    mc = pcre2_match_context_create(NULL);
+    pcre2_set_callout(mc, at_step, NULL);
+    if (o->match_limit != 0)
+        pcre2_set_match_limit(mc, o->match_limit);
+    if (o->depth_limit != 0)
+        pcre2_set_depth_limit(mc, o->depth_limit);
+    rc = pcre2_match(re->code, s->bytes, s->len, o->offset, o->match | PCRE2_NO_UTF_CHECK,
+                     re->match, mc);
+    pcre2_match_context_free(mc);
+    fiber_tick(UNITS_PER_STEP);
+    return rc;
+}
+
+static int match_quick(const struct regex *re, const struct subject *s, struct re_options *o,
                        bool first)
 {
+    static _Thread_local pcre2_match_context *mc;
     bool check_utf = first || checked.bytes != s->bytes || checked.len != s->len;
-    pcre2_match_context *mc = NULL;
+    bool all_steps = o->match_limit != 0 && o->match_limit <= QUICK_STEPS;
     int rc;
 
     if (o->offset > s->len ||
         (!check_utf && o->offset < s->len && (s->bytes[o->offset] & 0xC0) == 0x80))
         return PCRE2_ERROR_BADOFFSET;
-    if (o->match_limit != 0 || o->depth_limit != 0) {
+    if (mc == NULL)
         mc = pcre2_match_context_create(NULL);
-        if (o->match_limit != 0)
-            pcre2_set_match_limit(mc, o->match_limit);
-        if (o->depth_limit != 0)
-            pcre2_set_depth_limit(mc, o->depth_limit);
-    }
+    pcre2_set_match_limit(mc, all_steps ? o->match_limit : QUICK_STEPS);
+    pcre2_set_depth_limit(mc, o->depth_limit != 0 ? o->depth_limit : QUICK_STEPS);
     rc = pcre2_match(re->code, s->bytes, s->len, o->offset,
                      o->match | (check_utf ? 0 : PCRE2_NO_UTF_CHECK), re->match, mc);
-    pcre2_match_context_free(mc);
+    o->too_long = (rc == PCRE2_ERROR_MATCHLIMIT && !all_steps) ||
+                  (rc == PCRE2_ERROR_DEPTHLIMIT && o->depth_limit == 0);
     if (re->utf) {
         checked.bytes = is_bad_text(rc) ? NULL : s->bytes;
         checked.len = s->len;
     }
     return rc;
+}
+
+static int match_bytes(const struct regex *re, const struct subject *s, struct re_options *o,
+                       bool first)
+{
+    return o->is_long ? match_long(re, s, o, first) : match_quick(re, s, o, first);
 }
 
 /* No match: why, as run says it. */
@@ -486,7 +532,7 @@ static term no_match(struct process *p, const struct re_options *o, int rc)
     return ATOM_nomatch;
 }
 
-static term run_once(struct process *p, struct result *r, const struct re_options *o, bool first)
+static term run_once(struct process *p, struct result *r, struct re_options *o, bool first)
 {
     int rc = match_bytes(r->re, r->s, o, first);
     term t;
@@ -512,9 +558,10 @@ static size_t next_character(const struct result *r, size_t at)
 
 /* All matches from o->offset on. After an empty one another is tried that begins where that search
  * began and is not empty, before the search goes on one character behind it: OTP's order. */
-static term run_global(struct process *p, struct result *r, const struct re_options *given)
+static term run_global(struct process *p, struct result *r, struct re_options *given)
 {
     struct re_options o = *given;
+    unsigned left = QUICK_MATCHES;
     struct buf found = { 0 };
     bool after_empty = false;
     size_t empty_at = 0;
@@ -526,6 +573,10 @@ static term run_global(struct process *p, struct result *r, const struct re_opti
 
         o.match = given->match | (after_empty ? PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED : 0);
         rc = match_bytes(r->re, r->s, &o, at == given->offset && !after_empty);
+        if (!o.is_long && (o.too_long || --left == 0)) {
+            given->too_long = true;
+            break;
+        }
         if (rc > 0) {
             size_t end = r->ovector[1];
 
@@ -560,7 +611,7 @@ static term run_global(struct process *p, struct result *r, const struct re_opti
 
 /* Matches of re in subject text. */
 static term run_regex(struct process *p, const struct regex *re, term subject,
-                      const struct re_options *o, bool first)
+                      struct re_options *o, bool first)
 {
     struct subject s;
     struct result r = { .h = &p->heap, .re = re, .s = &s, .type = o->type, .unicode = re->utf };
@@ -599,21 +650,34 @@ static bool run_key(struct buf *key, term pattern, const struct re_options *o)
     return true;
 }
 
-static term run(struct process *p, term subject, term pattern, term options, bool first)
+/* Surely too much to look at for a quick run. */
+static bool is_much(term subject)
 {
+    return is_bitstring(subject) ? bitstring_bits(subject) > 8 * (uint64_t)QUICK_BYTES
+                                 : !short_list(&subject);
+}
+
+/* run(a[0], a[1], options) of a built-in of n arguments, which `again` runs as a long call. */
+static term run(struct process *p, const term *a, size_t n, bool is_long, bif_fn *again)
+{
+    term subject = a[0], pattern = a[1], options = n > 2 ? a[2] : TERM_NIL;
+    bool first = n < 4 || a[3] != ATOM_false;
     struct regex_error error = { NULL, 0 };
     struct buf key = { 0 };
     struct re_options o;
     struct regex *re;
     term t;
 
+    if (!is_long && is_much(subject))
+        return bif_long(p, again, n, a);
     if (!parse_options(options, &o))
         return bif_badarg_cause(p, ATOM_badopt);
     if (!capture_is_valid(o.capture) || !run_key(&key, pattern, &o)) {
         buf_fini(&key);
         return bif_badarg(p);
     }
-    re = regex_get(key.data, key.len, &error);
+    o.is_long = is_long;
+    re = (is_long ? regex_get_long : regex_get)(key.data, key.len, &error);
     if (re != NULL)
         t = run_regex(p, re, subject, &o, first);
     else if (error.text != NULL && o.report_errors)
@@ -622,23 +686,40 @@ static term run(struct process *p, term subject, term pattern, term options, boo
     else
         t = bif_badarg(p);
     buf_fini(&key);
-    return t;
+    if (re != NULL && is_long)
+        regex_free(re);
+    return o.too_long && !is_long ? bif_long(p, again, n, a) : t;
+}
+
+static term run_2_long(struct process *p, const term *a)
+{
+    return run(p, a, 2, true, NULL);
+}
+
+static term run_3_long(struct process *p, const term *a)
+{
+    return run(p, a, 3, true, NULL);
+}
+
+/* internal_run's last argument says whether the subject has not been checked for being UTF-8 yet. */
+static term run_4_long(struct process *p, const term *a)
+{
+    return run(p, a, 4, true, NULL);
 }
 
 term bif_re_run_2(struct process *p, const term *a)
 {
-    return run(p, a[0], a[1], TERM_NIL, true);
+    return run(p, a, 2, false, run_2_long);
 }
 
 term bif_re_run_3(struct process *p, const term *a)
 {
-    return run(p, a[0], a[1], a[2], true);
+    return run(p, a, 3, false, run_3_long);
 }
 
-/* The last argument says whether the subject has not been checked for being UTF-8 yet. */
 term bif_re_internal_run(struct process *p, const term *a)
 {
-    return run(p, a[0], a[1], a[2], a[3] != ATOM_false);
+    return run(p, a, 4, false, run_4_long);
 }
 
 /* inspect(Pattern, namelist) */

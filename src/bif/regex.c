@@ -173,7 +173,7 @@ static bool hyphen_escape(struct buf *pattern, size_t at)
 }
 
 static pcre2_code *compile(const struct regex_key *k, const uint8_t *text, size_t len,
-                           int *ret_error, size_t *ret_position)
+                           uint32_t more_options, int *ret_error, size_t *ret_position)
 {
     struct buf pattern = { 0 };
     uint32_t extra = 0;
@@ -185,8 +185,8 @@ static pcre2_code *compile(const struct regex_key *k, const uint8_t *text, size_
         pcre2_compile_context *cc = context_for(k, extra);
 
         code = pcre2_compile((PCRE2_SPTR)buf_cstr(&pattern), pattern.len,
-                             k->options & ~(uint32_t)PCRE2_NO_UTF_CHECK, ret_error, ret_position,
-                             cc);
+                             (k->options & ~(uint32_t)PCRE2_NO_UTF_CHECK) | more_options,
+                             ret_error, ret_position, cc);
         pcre2_compile_context_free(cc);
         again = false;
         if (code == NULL && *ret_error == ERROR_UNKNOWN_ESCAPE && extra == 0) {
@@ -232,35 +232,61 @@ static uint64_t key_hash(const uint8_t *key, size_t len)
     return h ^ h >> 29;
 }
 
-struct regex *regex_get(const uint8_t *key, size_t len, struct regex_error *ret_error)
+/* Compile the key into re, which holds nothing. */
+static bool regex_make(struct regex *re, const uint8_t *key, size_t len, uint32_t more_options,
+                       struct regex_error *ret_error)
 {
-    uint64_t hash = key_hash(key, len);
-    struct regex *re = &cache[hash % CACHE_SLOTS];
     struct regex_key k;
     pcre2_code *code;
     size_t position;
     int rc;
 
+    ret_error->text = NULL;
+    if (len < sizeof k)
+        return false;
+    memcpy(&k, key, sizeof k);
+    if (memcmp(k.magic, REGEX_MAGIC, sizeof k.magic) != 0)
+        return false;
+    code = compile(&k, key + sizeof k, len - sizeof k, more_options, &rc, &position);
+    if (code == NULL) {
+        error_fill(rc, position, ret_error);
+        return false;
+    }
+    *re = (struct regex){
+        .code = code, .match = pcre2_match_data_create_from_pattern(code, NULL),
+        .key = mem_dup(key, len), .key_len = len, .hash = key_hash(key, len),
+    };
+    regex_describe(re);
+    return true;
+}
+
+struct regex *regex_get(const uint8_t *key, size_t len, struct regex_error *ret_error)
+{
+    uint64_t hash = key_hash(key, len);
+    struct regex *re = &cache[hash % CACHE_SLOTS], made;
+
     if (re->code != NULL && re->hash == hash && re->key_len == len &&
         memcmp(re->key, key, len) == 0)
         return re;
-    ret_error->text = NULL;
-    if (len < sizeof k)
+    if (!regex_make(&made, key, len, 0, ret_error))
         return NULL;
-    memcpy(&k, key, sizeof k);
-    if (memcmp(k.magic, REGEX_MAGIC, sizeof k.magic) != 0)
-        return NULL;
-    code = compile(&k, key + sizeof k, len - sizeof k, &rc, &position);
-    if (code == NULL) {
-        error_fill(rc, position, ret_error);
-        return NULL;
-    }
     regex_drop(re);
-    re->code = code;
-    re->match = pcre2_match_data_create_from_pattern(code, NULL);
-    re->key = mem_dup(key, len);
-    re->key_len = len;
-    re->hash = hash;
-    regex_describe(re);
+    *re = made;
     return re;
+}
+
+struct regex *regex_get_long(const uint8_t *key, size_t len, struct regex_error *ret_error)
+{
+    struct regex *re = MEM_NEW(struct regex);
+
+    if (regex_make(re, key, len, PCRE2_AUTO_CALLOUT, ret_error))
+        return re;
+    mem_free(re);
+    return NULL;
+}
+
+void regex_free(struct regex *re)
+{
+    regex_drop(re);
+    mem_free(re);
 }

@@ -41,6 +41,11 @@ struct regex {
 
 struct regex_error { const char *text; size_t position; };
 
+/* The same, made for a long match: not shared with anybody, and code compiled so that `callout` is
+ * called at each step of a match. regex_free ends it. */
+struct regex *regex_get_long(const uint8_t *key, size_t len, struct regex_error *ret_error);
+void regex_free(struct regex *re);      /* one of regex_get_long */
+
 /* The regex of a key; NULL: malformed key (ret_error->text NULL) or malformed pattern. */
 struct regex *regex_get(const uint8_t *key, size_t len, struct regex_error *ret_error);
 

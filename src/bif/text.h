@@ -15,6 +15,9 @@ bool text_append(struct buf *out, term t);
 /* Text of a file name or command: an atom, a binary, or chardata. Never with a NUL inside. */
 bool text_path(struct buf *out, term t);
 
+/* How many bytes at the start of s are whole UTF-8 characters. Ticks (base/fiber.h). */
+size_t text_utf8_prefix(const uint8_t *s, size_t len);
+
 /* Append code point c as UTF-8. */
 void text_put(struct buf *out, uint32_t c);
 

@@ -12,6 +12,7 @@
 #include "bif/bif.h"
 
 #include "base/bytes.h"
+#include "base/fiber.h"
 #include "bif/text.h"
 #include "heap/blob.h"
 #include "term/stack.h"
@@ -89,10 +90,13 @@ static void emit_utf8(struct conversion *c, const uint8_t *s, size_t len)
     uint32_t cp;
 
     if (!c->to_list) {
-        buf_add(&c->out, s, len);
+        if (len > 0)
+            fiber_copy(buf_room(&c->out, len), s, len);
         return;
     }
     for (const uint8_t *end = s + len; s < end; s += n) {
+        if (UNLIKELY(((uintptr_t)s & 255) < 4))
+            fiber_tick(64);
         n = sequence_length(*s);
         sequence_decode(s, (unsigned)n, &cp);
         buf_add(&c->out, &cp, sizeof cp);
@@ -108,8 +112,8 @@ static term output(struct conversion *c)
     if (!c->to_list)
         return heap_binary(c->h, c->out.data, c->out.len);
     at = heap_alloc(c->h, CONS_WORDS * n);
-    for (size_t i = n; i > 0; i--)
-        list = cons_make(&at, small_make(cp[i - 1]), list);
+    for (size_t i = 0; i < n; i = (size_t)fiber_step((int64_t)i))
+        list = cons_make(&at, small_make(cp[n - 1 - i]), list);
     return list;
 }
 
@@ -157,14 +161,18 @@ static void fail_in_cut(struct conversion *c, term x)
 
 /* --- input ---------------------------------------------------------------------------------- */
 
-/* Characters at the start of s; returns the bytes they take. */
-static size_t utf8_prefix(const uint8_t *s, size_t len)
+size_t text_utf8_prefix(const uint8_t *s, size_t len)
 {
-    size_t at = 0;
+    size_t at = 0, next_tick = FIBER_CHUNK_BYTES;
 
     while (at < len) {
         unsigned n;
         uint32_t cp;
+
+        if (UNLIKELY(at >= next_tick)) {
+            fiber_tick_bytes(FIBER_CHUNK_BYTES);
+            next_tick += FIBER_CHUNK_BYTES;
+        }
 
         if (s[at] < 0x80) {
             at++;
@@ -216,7 +224,7 @@ static void take_utf8(struct conversion *c, term bin, term here, const uint8_t *
         if (c->rest != TERM_NONE || c->ncut > 0)
             return;
     }
-    good = utf8_prefix(s + at, len - at);
+    good = text_utf8_prefix(s + at, len - at);
     emit_utf8(c, s + at, good);
     at += good;
     if (at == len)
@@ -241,7 +249,7 @@ static void take_binary(struct conversion *c, term bin, term here)
 
     ASSERT(ok);
     if (len > 0 && c->latin1) {
-        for (size_t i = 0; i < len; i++)
+        for (size_t i = 0; i < len; i = (size_t)fiber_step((int64_t)i))
             emit(c, s[i]);
     } else if (len > 0) {
         take_utf8(c, bin, here, s, len);
@@ -262,7 +270,7 @@ static void take_integer(struct conversion *c, term n, term here)
 /* Convert t, whose shape has been checked, until the end or until c->rest is set. */
 static void convert(struct conversion *c, term t)
 {
-    while (c->rest == TERM_NONE) {
+    for (int64_t n = 0; c->rest == TERM_NONE; n = fiber_step(n)) {
         if (is_cons(t)) {
             term head = car(t), here = t;
 
@@ -289,13 +297,14 @@ static void convert(struct conversion *c, term t)
 static bool is_chardata(term t)
 {
     struct term_stack st;
+    int64_t n = 0;
     bool ok = true;
 
     stack_init(&st);
     stack_push(&st, t);
     while (ok && st.len > 0) {
         t = stack_pop(&st);
-        for (; is_cons(t); t = cdr(t)) {
+        for (; is_cons(t); t = cdr(t), n = fiber_step(n)) {
             term head = car(t);
 
             if (is_list(head))
@@ -343,7 +352,7 @@ static bool is_utf8_binary(struct process *p, term t)
         return false;
     b = bits_of(t);
     charge(p, (int64_t)(b.bits / 8 / BYTES_PER_REDUCTION / 8));
-    return b.bit_offset == 0 && utf8_prefix(b.base, b.bits / 8) == b.bits / 8;
+    return b.bit_offset == 0 && text_utf8_prefix(b.base, b.bits / 8) == b.bits / 8;
 }
 
 /* Latin1, UTF-8, or the Erlang function of that name for the rest. */

@@ -12,6 +12,7 @@
 #include "heap/etf.h"
 
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "heap/arith.h"
 #include "heap/blob.h"
 #include "heap/etf_priv.h"
@@ -298,7 +299,7 @@ static term decode_tuple(struct decoder *d, uint32_t n)
         return TERM_NONE;
     p = heap_alloc(d->h, TUPLE_WORDS(n));
     p[0] = header_make(HK_TUPLE, n);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i = (uint32_t)fiber_step(i))
         p[1 + i] = TERM_NIL;
     if (n > 0)
         fill_push(d, p + 1, n, 1);
@@ -318,7 +319,7 @@ static term decode_list(struct decoder *d, term *slot)
         return TERM_NIL;
     }
     p = heap_alloc(d->h, 2 * (size_t)n);
-    for (uint32_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i = fiber_step(i)) {
         p[2 * (size_t)i] = TERM_NIL;
         p[2 * (size_t)i + 1] = i + 1 < n ? cons_term(p + 2 * (size_t)i + 2) : TERM_NIL;
     }
@@ -364,7 +365,7 @@ static term decode_bits(struct decoder *d, uint32_t n, unsigned last_bits)
     if (n == 0)
         return binary_room(d->h, 0, &data);
     t = bitstring_room(d->h, ((uint64_t)n - 1) * 8 + last_bits, &data);
-    memcpy(data, bytes, n);
+    fiber_copy(data, bytes, n);
     data[n - 1] &= (uint8_t)(0xFF00u >> last_bits);
     return t;
 }
@@ -423,7 +424,7 @@ static bool fill_close(struct decoder *d)
 static bool decode_all(struct decoder *d, term *ret)
 {
     fill_push(d, ret, 1, 1);
-    while (d->depth > 0) {
+    for (int64_t n = 0; d->depth > 0; n = fiber_step(n)) {
         struct fill *f = &d->stack[d->depth - 1];
         term *slot = f->at, t;
 
@@ -483,11 +484,17 @@ static bool inflate_exactly(struct reader *r, uint8_t *out, size_t size)
     z.next_in = (Bytef *)(uintptr_t)r->at;
     z.avail_in = (uInt)reader_left(r);
     z.next_out = out;
-    z.avail_out = (uInt)size;
-    rc = inflate(&z, Z_FINISH);
+    do {
+        size_t n = size < FIBER_CHUNK_BYTES ? size : FIBER_CHUNK_BYTES;
+
+        z.avail_out = (uInt)n;
+        size -= n;
+        rc = inflate(&z, size == 0 ? Z_FINISH : Z_NO_FLUSH);
+        fiber_tick_bytes(n);
+    } while (rc == Z_OK && z.avail_out == 0 && size > 0);
     r->at = z.next_in;
     inflateEnd(&z);
-    return rc == Z_STREAM_END && z.avail_out == 0;
+    return rc == Z_STREAM_END && z.avail_out == 0 && size == 0;
 }
 
 static term decode_compressed(struct heap *h, struct reader *r, unsigned flags)

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/errors.h"
+#include "base/fiber.h"
 #include "heap/arith.h"
 #include "heap/blob.h"
 #include "heap/etf_priv.h"
@@ -114,8 +115,8 @@ static void put_payload(struct encoder *e, const void *data, size_t len)
 {
     if (e->counting)
         e->counted += len;
-    else if (len != 0)
-        memcpy(put_room(e, len), data, len);
+    else if (len > 0)
+        fiber_copy(put_room(e, len), data, len);
 }
 
 /* --- atoms and numbers -------------------------------------------------------------------- */
@@ -334,7 +335,7 @@ static void encode_list(struct encoder *e, term t)
     term at = t;
     struct work *w;
 
-    for (; is_cons(at); at = cdr(at), n++)
+    for (; is_cons(at); at = cdr(at), n = (size_t)fiber_step((int64_t)n))
         bytes += is_small(car(at)) && (uint64_t)small_val(car(at)) <= 255;
     if (n == bytes && n <= UINT16_MAX && is_nil(at)) {
         uint8_t *p;
@@ -475,7 +476,7 @@ static void encode_all(struct encoder *e, term t)
     if (!(e->flags & ETF_NO_VERSION))
         *put_room(e, 1) = ETF_VERSION;
     encode_one(e, t);
-    while (e->depth > 0 && e->rc == 0) {
+    for (int64_t n = 0; e->depth > 0 && e->rc == 0; n = fiber_step(n)) {
         encode_step(e);
         if (UNLIKELY(e->counting && e->out->len > COUNT_CHUNK_BYTES)) {
             e->counted += e->out->len;
@@ -513,11 +514,31 @@ int etf_encode_wire(struct buf *b, term t, const struct etf_wire *w)
     return e.rc;
 }
 
+/* Deflate all of plain into packed, which has room for *len bytes; *len becomes what it took. */
+static bool pack(uint8_t *packed, size_t *len, const struct buf *plain, int level)
+{
+    z_stream z = { .next_in = plain->data, .next_out = packed, .avail_out = (uInt)*len };
+    size_t left = plain->len;
+    int rc = deflateInit(&z, level);
+
+    while (rc == Z_OK) {
+        size_t n = left < FIBER_CHUNK_BYTES ? left : FIBER_CHUNK_BYTES;
+
+        z.avail_in = (uInt)n;
+        left -= n;
+        rc = deflate(&z, left == 0 ? Z_FINISH : Z_NO_FLUSH);
+        fiber_tick_bytes(8 * n);
+    }
+    *len -= z.avail_out;
+    deflateEnd(&z);
+    return rc == Z_STREAM_END;
+}
+
 int etf_encode_compressed(struct buf *out, term t, unsigned flags, int minor_version, int level)
 {
     struct buf plain = { 0 };
     int rc = etf_encode(&plain, t, flags | ETF_NO_VERSION, minor_version);
-    uLongf packed_len;
+    size_t packed_len;
     uint8_t *packed;
 
     if (rc < 0)
@@ -526,8 +547,7 @@ int etf_encode_compressed(struct buf *out, term t, unsigned flags, int minor_ver
         buf_u8(out, ETF_VERSION);
     packed_len = compressBound(plain.len);
     packed = mem_alloc(packed_len);
-    if (plain.len <= UINT32_MAX && level != 0 &&
-        compress2(packed, &packed_len, plain.data, plain.len, level) == Z_OK &&
+    if (plain.len <= UINT32_MAX && level != 0 && pack(packed, &packed_len, &plain, level) &&
         packed_len + 5 < plain.len) {
         buf_u8(out, ETF_COMPRESSED);
         buf_be(out, plain.len, 4);

@@ -4,6 +4,7 @@
  */
 #include "heap/iolist.h"
 
+#include "base/fiber.h"
 #include "term/stack.h"
 
 /* The stack holds the tails still to be walked. A byte may only be the head of a cell, a tail is a
@@ -34,7 +35,8 @@ bool bitlist_size(term t, uint64_t *ret_bits)
 
     stack_init(&st);
     stack_push(&st, t);
-    while ((leaf = iolist_walk(&st)) != TERM_NIL && leaf != TERM_NONE)
+    for (int64_t n = 0; (leaf = iolist_walk(&st)) != TERM_NIL && leaf != TERM_NONE;
+         n = fiber_step(n))
         bits += is_small(leaf) ? 8 : bitstring_bits(leaf);
     stack_fini(&st);
     *ret_bits = bits;
@@ -49,7 +51,7 @@ void bitlist_write(term t, uint8_t *out)
 
     stack_init(&st);
     stack_push(&st, t);
-    while ((leaf = iolist_walk(&st)) != TERM_NIL) {
+    for (int64_t n = 0; (leaf = iolist_walk(&st)) != TERM_NIL; n = fiber_step(n)) {
         uint8_t byte = (uint8_t)small_val(leaf);
         struct bits b = is_small(leaf) ? (struct bits){ &byte, 0, 8 } : bits_of(leaf);
 
@@ -67,7 +69,7 @@ bool iolist_size(term t, size_t *ret_bytes)
 
     stack_init(&st);
     stack_push(&st, t);
-    while ((leaf = iolist_walk(&st)) != TERM_NIL) {
+    for (int64_t n = 0; (leaf = iolist_walk(&st)) != TERM_NIL; n = fiber_step(n)) {
         if (is_small(leaf))
             bytes++;
         else if (leaf != TERM_NONE && is_binary(leaf))
@@ -87,13 +89,16 @@ void iolist_write(term t, uint8_t *out)
 
     stack_init(&st);
     stack_push(&st, t);
-    while ((leaf = iolist_walk(&st)) != TERM_NIL) {
+    for (int64_t n = 0; (leaf = iolist_walk(&st)) != TERM_NIL; n = fiber_step(n)) {
         if (is_small(leaf)) {
             *out++ = (uint8_t)small_val(leaf);
         } else {
             struct bits b = bits_of(leaf);
 
-            bits_copy(out, 0, b.base, b.bit_offset, b.bits);
+            if (b.bit_offset == 0)
+                fiber_copy(out, b.base, b.bits / 8);
+            else
+                bits_copy(out, 0, b.base, b.bit_offset, b.bits);
             out += b.bits / 8;
         }
     }

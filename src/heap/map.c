@@ -5,6 +5,7 @@
 #include "heap/map_priv.h"
 
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "term/compare.h"
 
 size_t map_size(term map)
@@ -291,7 +292,7 @@ static term merge_into(struct heap *h, term into, term from, bool keep)
     term key, value;
 
     map_iter_init(&it, from);
-    while (map_iter_next(&it, &key, &value)) {
+    for (int64_t n = 0; map_iter_next(&it, &key, &value); n = fiber_step(n)) {
         if (!keep || map_get(into, key) == TERM_NONE)
             into = map_put(h, into, key, value);
     }

@@ -5,6 +5,7 @@
 #include "heap/map_priv.h"
 
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "term/compare.h"
 
 struct item {
@@ -43,17 +44,18 @@ static void items_sort(struct item *a, struct item *tmp, size_t n, int shift)
 
     if (n <= 48 || shift < 0) {
         items_insertion_sort(a, n);
+        fiber_tick((int64_t)n);
         return;
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i = (size_t)fiber_step((int64_t)i))
         start[(a[i].order >> shift & 255) + 1]++;
     for (int b = 0; b < 256; b++) {
         start[b + 1] += start[b];
         at[b] = start[b];
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i = (size_t)fiber_step((int64_t)i))
         tmp[at[a[i].order >> shift & 255]++] = a[i];
-    memcpy(a, tmp, n * sizeof *a);
+    fiber_copy(a, tmp, n * sizeof *a);
     for (int b = 0; b < 256; b++) {
         if (start[b + 1] - start[b] > 1)
             items_sort(a + start[b], tmp + start[b], start[b + 1] - start[b], shift - 8);
@@ -65,7 +67,7 @@ static size_t items_unique(struct item *a, size_t n, const term *pairs)
 {
     size_t out = 0, run = 0;    /* run: first kept item of the same order as the current one */
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i = (size_t)fiber_step((int64_t)i)) {
         size_t j;
 
         if (out == 0 || a[out - 1].order != a[i].order)
@@ -158,6 +160,7 @@ static term trie_build(struct heap *h, const struct item *a, size_t n, const ter
             subs[nsubs++] = trie_build(h, a + i, j - i, pairs, level + 1);
         }
     }
+    fiber_tick(nsingles + 1);
     p = heap_alloc(h, at + 2 * nsingles + nsubs);
     p[0] = map_header(level == 0 ? HK_MAP_ROOT : HK_MAP_NODE, data, nodes);
     if (level == 0)
@@ -196,7 +199,7 @@ term map_from_pairs(struct heap *h, const term *pairs, size_t n)
     }
     ASSERT(n <= UINT32_MAX);
     items = mem_alloc(2 * n * sizeof *items);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i = (size_t)fiber_step((int64_t)i))
         items[i] = (struct item){ nibbles_reversed(term_hash(pairs[2 * i])), (uint32_t)i, 0 };
     items_sort(items, items + n, n, 56);
     unique = items_unique(items, n, pairs);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/errors.h"
+#include "base/fiber.h"
 #include "term/compare.h"
 
 void map_iter_init(struct map_iter *it, term map)
@@ -72,6 +73,7 @@ static void pairs_sort(term *pairs, size_t n)
 
                 memcpy(to[k], left ? from[i++] : from[j++], sizeof *to);
             }
+            fiber_tick((int64_t)(hi - lo));
         }
         term (*swap)[2] = from;
         from = to;
@@ -91,7 +93,8 @@ void map_pairs(term map, term *out, bool sorted)
     map_iter_init(&it, map);
     while (map_iter_next(&it, &key, &value)) {
         out[2 * n] = key;
-        out[2 * n++ + 1] = value;
+        out[2 * n + 1] = value;
+        n = (size_t)fiber_step((int64_t)n);
     }
     if (sorted)
         pairs_sort(out, n);

@@ -8,6 +8,7 @@
 #include "term/compare.h"
 
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "term/atom.h"
 #include "term/bits.h"
 #include "term/fun.h"
@@ -299,6 +300,7 @@ static bool fold_next(struct fold *f, term *ret)
 uint32_t term_phash2(term t)
 {
     struct fold f = { .h = 0 };
+    int64_t n = 0;
 
     stack_init(&f.st);
     do {
@@ -308,6 +310,7 @@ uint32_t term_phash2(term t)
             stack_push2(&f.st, t, WAIT_TAIL);
         else
             fold_one(&f, t);
+        n = fiber_step(n);
     } while (fold_next(&f, &t));
     stack_fini(&f.st);
     return f.h;

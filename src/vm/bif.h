@@ -50,6 +50,15 @@ term bif_trap_fun(struct process *p, term fun, size_t n, const term *args);
 term bif_yield(struct process *p, size_t n, const term *args);
 term bif_wait(struct process *p, size_t n, const term *args);
 
+/* --- long work ---------------------------------------------------------------------------- */
+
+/* Run fn(p, args) so that it may stand still: wherever it calls fiber_tick (base/fiber.h) and the
+ * process's reductions are used up, others get their turn. `return bif_long(...)`; fn returns
+ * like any built-in, and its ticks are charged. What fiber.h asks of fn, and: p->sched is read anew
+ * after each tick; no bif_yield or bif_wait in fn. Costs about as much as a dozen reductions, so
+ * short work is better done before. */
+term bif_long(struct process *p, bif_fn *fn, size_t n, const term *args);
+
 /* --- blocking work ------------------------------------------------------------------------ */
 
 /* Work for the pool of blocking threads. run() is called there with no process at hand; when it is

@@ -22,6 +22,7 @@
 #include "vm/code_priv.h"
 #include "vm/engine_priv.h"
 #include "vm/exception.h"
+#include "vm/long_call.h"
 #include "vm/mailbox_priv.h"
 #include "vm/ops/op.h"
 #include "vm/trace.h"
@@ -31,7 +32,7 @@ void (*engine_result_hook)(struct process *p, term result);
 
 /* Instructions that belong to no module. */
 enum shared { SHARED_DONE, SHARED_WAKE, SHARED_APPLY, SHARED_APPLY_FUN, SHARED_RETURN, SHARED_YIELD,
-              SHARED_HIBERNATE, SHARED_COUNT };
+              SHARED_HIBERNATE, SHARED_GO_ON, SHARED_COUNT };
 static uint64_t shared_code[SHARED_COUNT];
 
 enum arith {
@@ -195,7 +196,7 @@ static const void *call_error_handler(struct process *p, struct export *ex, cons
 {
     struct sched *sc = p->sched;
     term args = args_list(p, ex->arity);
-    struct export *h = export_find(p->error_handler, ATOM_undefined_function, 3);
+    struct export *h = export_find(process_error_handler(p), ATOM_undefined_function, 3);
 
     if (h == NULL || !export_is_defined(h)) {
         set_error(p, ATOM_undef);
@@ -232,7 +233,7 @@ static const void *call_fun_slow(struct process *p, term fun, unsigned n, unsign
         set_error(p, heap_tuple2(&p->heap, ATOM_badfun, fun));
         return NULL;
     }
-    h = export_find(p->error_handler, ATOM_undefined_lambda, 3);
+    h = export_find(process_error_handler(p), ATOM_undefined_lambda, 3);
     if (h == NULL || !export_is_defined(h)) {
         set_error(p, ATOM_undef);
         return NULL;
@@ -455,6 +456,13 @@ bif_only_slow:                  /* E[0] says where to go on */
         p->trap_fun = TERM_NIL;
         live = p->trap_arity;
         goto call_fun_any;
+    case BIF_PAUSE:             /* its arguments and E[0] stay where they are: nothing collects */
+        SYNC();
+        p->trap_export = ex;
+        p->ip = &shared_code[SHARED_GO_ON];
+        p->live = 0;
+        leave(p, sc);
+        return ENGINE_YIELD;
     case BIF_YIELD:
     case BIF_WAIT:
         SYNC();
@@ -667,13 +675,13 @@ void engine_init(void)
 {
     (void)interpret(NULL);
     code_bind_etf();
-    code_bind_etf();
     shared_code[SHARED_DONE] = shared_instr(OP_process_done, 0);
     shared_code[SHARED_WAKE] = shared_instr(OP_hibernate_wake, 0);
     shared_code[SHARED_APPLY] = shared_instr(OP_apply_list_only, 3);
     shared_code[SHARED_APPLY_FUN] = shared_instr(OP_apply_list_only, 2);
     shared_code[SHARED_YIELD] = shared_instr(OP_yield_only, 0);
     shared_code[SHARED_HIBERNATE] = shared_instr(OP_hibernate, 3);
+    shared_code[SHARED_GO_ON] = shared_instr(OP_bif_go_on, 0);
     shared_code[SHARED_RETURN] = shared_instr(OP_return_x0, 0);
 #define ENGINE_EXPORT_ROW(name, text, arity) \
     engine_exports[EXPORT_##name] = export_get(ATOM_erlang, atom_from_cstr(text), arity);

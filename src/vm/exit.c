@@ -18,6 +18,7 @@
 #include "vm/bif.h"
 #include "vm/hooks.h"
 #include "vm/job.h"
+#include "vm/long_call.h"
 #include "vm/mailbox_priv.h"
 #include "vm/pdict.h"
 #include "vm/registry.h"
@@ -156,6 +157,8 @@ void process_discard(struct process *p)
 {
     registry_remove_process(p);
     receive_timer_cancel(p);
+    if (p->long_call != NULL)
+        long_call_discard(p);
     if (p->job != NULL)
         job_abandon(p);
     process_unpublish(p);

@@ -197,8 +197,11 @@ struct process_ext *process_ext_get(struct process *p)
 {
     if (p->ext == NULL) {
         p->ext = slab_alloc(sizeof *p->ext);
-        *p->ext = (struct process_ext){ .reply = TERM_NONE, .awaited_ref = TERM_NONE, .max_heap_kill = true, .min_vheap_words = 46422,
-                                        .max_heap_log = true };
+        *p->ext = (struct process_ext){
+            .error_handler = ATOM_error_handler, .reply = TERM_NONE,
+            .awaited_ref = TERM_NONE, .max_heap_kill = true, .min_vheap_words = 46422,
+            .max_heap_log = true,
+        };
     }
     return p->ext;
 }
@@ -239,7 +242,6 @@ static struct process *process_new(struct process *parent, size_t words,
     p->heap.fullsweep_after = UINT16_MAX;
     p->trap_fun = p->exit_reason = TERM_NONE;
     p->exc = (struct exception){ TERM_NONE, TERM_NONE, TERM_NONE, TERM_NONE, TERM_NONE };
-    p->error_handler = ATOM_error_handler;
     p->parent = parent != NULL ? parent->pid : ATOM_undefined;
     if (opt != NULL)
         apply_options(p, opt);

@@ -33,6 +33,7 @@ struct process_ext;
 struct timer;
 struct recv_marks;
 struct job;
+struct long_call;
 
 enum process_state {
     PROC_FREE, PROC_WAITING, PROC_RUNNABLE, PROC_RUNNING, PROC_HELD, PROC_EXITING,
@@ -48,6 +49,7 @@ enum bif_action {
     BIF_TRAP_FUN,       /* call the fun in trap_fun with sched->x[0..trap_arity) instead */
     BIF_YIELD,          /* out of time: call this built-in again with sched->x[0..arity) later */
     BIF_WAIT,           /* sleep until woken, then call again with sched->x[0..arity) */
+    BIF_PAUSE,          /* p->long_call stands still: go on with it later; long_call.h */
     BIF_EXIT,           /* the process has been told to exit (exit_reason is set) */
 };
 
@@ -89,11 +91,11 @@ struct process {
     term     group_leader;          /* [own] root (may be boxed when remote) */
     term     parent;                /* [own] pid or undefined */
     term     initial[3];            /* [own] M, F as atoms and arity as a small */
-    term     error_handler;         /* [own] atom, default error_handler */
     term     exit_reason;           /* [own] root */
     uint64_t reductions;            /* [own] spent so far */
     struct process_ext *ext;        /* [own] rare things: tracing, max_heap_size, suspends; or NULL */
     struct job *job;                /* [own] blocking work this process waits for, or NULL */
+    struct long_call *long_call;    /* [own] a built-in that stands still in the middle, or NULL */
 
     /* --- any thread --- */
     _Atomic uint32_t state;         /* [any] enum process_state */
@@ -111,6 +113,7 @@ struct process_ext {
     uint64_t max_heap_words;        /* 0: none */
     bool     max_heap_kill, max_heap_log, max_heap_shared;
     uint32_t suspends;              /* how many times it is suspended by others */
+    term     error_handler;         /* atom */
     uint64_t await_key;             /* the request whose answer is awaited; 0: none */
     term     reply;                 /* root: the answer, or TERM_NONE */
     term     awaited_ref;           /* root: reference of the request, where the built-in wants it */
@@ -127,6 +130,11 @@ struct process_ext {
  * loop head (quiescent state); other threads must be inside epoch_enter/epoch_leave. */
 struct process *process_lookup(term pid);
 struct process_ext *process_ext_get(struct process *p);     /* owner; made if new */
+/* The module that is asked about functions that do not exist. Owner. */
+ALWAYS_INLINE term process_error_handler(const struct process *p)
+{
+    return p->ext == NULL ? ATOM_error_handler : p->ext->error_handler;
+}
 
 /* --- registers that the engine and built-ins share ---------------------------------------- */
 

@@ -545,7 +545,7 @@ static void run(struct sched *s, struct process *p)
         return;
     }
     for (;;) {
-        if (UNLIKELY(!inbox_is_empty(&p->inbox)))
+        if (UNLIKELY(!inbox_is_empty(&p->inbox)) && p->long_call == NULL)
             (void)!signals_handle(p);
         if (UNLIKELY(p->exit_reason != TERM_NONE)) {
             r = ENGINE_EXIT;

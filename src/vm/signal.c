@@ -115,11 +115,12 @@ static void push_and_wake(struct process *p, struct sig *sig)
         sched_enqueue(p);
 }
 
-/* May a signal be applied to p, which we hold, at once? Not if others are before it, and not if p
- * is to exit: what comes after that finds nobody. */
+/* May a signal be applied to p, which we hold, at once? Not if others are before it, not if p is
+ * to exit: what comes after that finds nobody, and not in the middle of a built-in. */
 static bool is_next(struct process *p)
 {
-    return inbox_is_empty(&p->inbox) && LIKELY(p->exit_reason == TERM_NONE);
+    return inbox_is_empty(&p->inbox) && LIKELY(p->exit_reason == TERM_NONE) &&
+           LIKELY(p->long_call == NULL);
 }
 
 void signal_send(struct process *p, struct sig *sig)

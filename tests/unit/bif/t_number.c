@@ -22,10 +22,12 @@ struct native { const char *module, *function; unsigned arity; bif_fn *fn; };
 static const struct native natives[] = {
 #define BIF(module, function, arity, kind, fn) { #module, function, arity, fn },
 #define BIF_NOFN(module, function, arity, kind)
+#define BIF_LONG(module, function, arity, is_short, fn) BIF(module, function, arity, PLAIN, fn)
 #include "bif/number.tab"
 #include "bif/math.tab"
 #include "bif/etf.tab"
 #include "bif/hash.tab"
+#undef BIF_LONG
 #undef BIF
 #undef BIF_NOFN
 };
