@@ -3,6 +3,7 @@
  * ets.c - tables and their objects: making, owning, inserting, looking up, walking
  */
 #include "bif/ets_priv.h"
+#include "base/errors.h"
 #include "vm/sched.h"
 
 ALWAYS_INLINE term truth(bool b)
@@ -44,6 +45,9 @@ static bool is_boolean(term t)
     return t == ATOM_true || t == ATOM_false;
 }
 
+/* Some 292 years, what nanoseconds in 64 bits can say; more is as good as for ever. */
+#define HISTORY_MS_MAX ((int64_t)9223372036854)
+
 static bool pair_option(struct table_options *opt, term name, term value)
 {
     if (name == ATOM_keypos && is_small(value) && small_val(value) >= 1 &&
@@ -57,6 +61,14 @@ static bool pair_option(struct table_options *opt, term name, term value)
         opt->decentralized_counters = value == ATOM_true;
     else if (name == ATOM_heir && value == ATOM_none)
         opt->heir = ATOM_none;
+    else if (name == ATOM_persist && is_boolean(value))
+        opt->is_persistent = value == ATOM_true;
+    else if (name == ATOM_sync && is_boolean(value))
+        opt->sync = value == ATOM_true;
+    else if (name == ATOM_history && value == ATOM_infinity)
+        opt->keep_ms = PERSIST_KEEP_ALL;
+    else if (name == ATOM_history && is_small(value) && small_val(value) > 0)
+        opt->keep_ms = small_val(value) < HISTORY_MS_MAX ? small_val(value) : PERSIST_KEEP_ALL;
     else
         return false;
     return true;
@@ -111,11 +123,24 @@ static bool new_option(struct table_options *opt, term o)
     return false;
 }
 
+/* A persistent table is always named: its name is what it is found by after a restart. */
+static term new_persistent(struct process *p, term name, const struct table_options *opt)
+{
+    int rc;
+    struct table *t = name == ATOM_undefined ? NULL : persist_open(name, p->pid, opt, &rc);
+
+    if (name == ATOM_undefined)
+        return bif_badarg(p);
+    if (t != NULL)
+        return ets_written(p, t, name);
+    return rc == -ERR_EXISTS ? bif_badarg_cause(p, ATOM_already_exists) : ets_store_error(p, rc);
+}
+
 term bif_ets_new(struct process *p, const term *a)
 {
     struct table_options opt = {
         .type = TABLE_SET, .protection = TABLE_PROTECTED, .keypos = 1,
-        .write_concurrency = ATOM_false, .heir = ATOM_none, .heir_data = TERM_NIL,
+        .write_concurrency = ATOM_false, .heir = ATOM_none, .heir_data = TERM_NIL, .sync = true,
     };
     struct table *t;
     term l = a[1];
@@ -128,6 +153,10 @@ term bif_ets_new(struct process *p, const term *a)
         opt.read_concurrency = false;
         opt.write_concurrency = ATOM_false;
     }
+    if (opt.is_persistent)
+        return new_persistent(p, a[0], &opt);
+    if (opt.keep_ms != 0)
+        return bif_badarg(p);
     t = table_new(a[0], p->pid, &opt);
     if (t == NULL)
         return bif_badarg_cause(p, ATOM_already_exists);
@@ -139,7 +168,7 @@ term bif_ets_delete_1(struct process *p, const term *a)
     ETS_TABLE(p, t, a[0], ETS_WRITE);
 
     charge(p, table_size(t) / 32);
-    return table_delete(t) ? ATOM_true : bif_badarg_cause(p, ATOM_id);
+    return table_delete(t) ? ets_written(p, t, ATOM_true) : bif_badarg_cause(p, ATOM_id);
 }
 
 term bif_ets_rename(struct process *p, const term *a)
@@ -150,7 +179,7 @@ term bif_ets_rename(struct process *p, const term *a)
         return bif_badarg(p);
     if (!table_rename(t, a[1]))
         return bif_badarg_cause(p, ATOM_already_exists);
-    return ets_shown_id(p, t);
+    return ets_written(p, t, ets_shown_id(p, t));
 }
 
 term bif_ets_whereis(struct process *p, const term *a)
@@ -209,6 +238,15 @@ static void transfer(struct process *sender, struct heap *h, struct table *t, te
     process_send(sender, to, heap_tuple4(h, ATOM_ETS_TRANSFER, id, from, data));
 }
 
+/* The owner is gone and there is no heir. */
+static bool table_orphaned(struct table *t)
+{
+    if (t->persist == NULL)
+        return table_delete(t);
+    table_set_owner(t, ATOM_undefined);
+    return true;
+}
+
 term bif_ets_give_away(struct process *p, const term *a)
 {
     ETS_TABLE(p, t, a[0], ETS_OWN);
@@ -222,7 +260,7 @@ term bif_ets_give_away(struct process *p, const term *a)
     transfer(p, &p->heap, t, p->pid, a[1], a[2]);
     /* it may have ended between the question and the gift, and then never hears of it */
     if (process_lookup(a[1]) == NULL && atomic_load(&t->owner) == a[1])
-        table_delete(t);
+        table_orphaned(t);
     return ATOM_true;
 }
 
@@ -241,7 +279,7 @@ bool ets_process_exit(struct process *p)
     heir = table_heir(t, &bag, &data);
     if (is_local_pid(heir) && heir != p->pid && process_lookup(heir) != NULL)
         transfer(NULL, &bag, t, p->pid, heir, data);
-    else if (!table_delete(t))
+    else if (!table_orphaned(t))
         table_set_owner(t, p->pid);     /* somebody deletes it right now and forgets us in time */
     heap_fini(&bag);
     return true;
@@ -288,6 +326,19 @@ static bool are_objects(struct table *t, term l)
     return is_nil(l);
 }
 
+static int check_object(struct table *t, term object)
+{
+    term cell[2], *at = cell;
+
+    return persist_check_objects(t, cons_make(&at, object, TERM_NIL));
+}
+
+/* Nothing to store, but the store must work. */
+static int check_works(struct table *t, term unused)
+{
+    return persist_check_part(t, TERM_NIL);
+}
+
 term bif_ets_insert(struct process *p, const term *a)
 {
     int rc;
@@ -296,15 +347,17 @@ term bif_ets_insert(struct process *p, const term *a)
     if (LIKELY(is_tuple(a[1]))) {
         if (!table_is_object(t, a[1]))
             return bif_badarg(p);
+        ETS_STORABLE(p, t, check_object, a[1]);
         rc = table_insert(t, a[1]);
     } else {
         if (!are_objects(t, a[1]))
             return bif_badarg(p);
+        ETS_STORABLE(p, t, persist_check_objects, a[1]);
         charge(p, list_length(a[1]));
         rc = is_cons(a[1]) && is_nil(cdr(a[1])) ? table_insert(t, car(a[1]))
                                                 : table_insert_list(t, a[1]);
     }
-    return rc < 0 ? GONE(p) : ATOM_true;
+    return rc < 0 ? GONE(p) : ets_written(p, t, ATOM_true);
 }
 
 term bif_ets_insert_new(struct process *p, const term *a)
@@ -315,9 +368,10 @@ term bif_ets_insert_new(struct process *p, const term *a)
 
     if (!are_objects(t, list))
         return bif_badarg(p);
+    ETS_STORABLE(p, t, persist_check_objects, list);
     charge(p, list_length(list));
     rc = table_insert_new_list(t, list);
-    return rc < 0 ? GONE(p) : truth(rc > 0);
+    return rc < 0 ? GONE(p) : ets_written(p, t, truth(rc > 0));
 }
 
 term bif_ets_lookup(struct process *p, const term *a)
@@ -369,15 +423,17 @@ term bif_ets_take(struct process *p, const term *a)
     term result;
     ETS_TABLE(p, t, a[0], ETS_WRITE);
 
+    ETS_STORABLE(p, t, check_works, TERM_NIL);
     result = table_take(t, &p->heap, a[1]);
-    return result == TERM_NONE ? GONE(p) : result;
+    return result == TERM_NONE ? GONE(p) : ets_written(p, t, result);
 }
 
 term bif_ets_delete_2(struct process *p, const term *a)
 {
     ETS_TABLE(p, t, a[0], ETS_WRITE);
 
-    return table_delete_key(t, a[1]) < 0 ? GONE(p) : ATOM_true;
+    ETS_STORABLE(p, t, check_works, TERM_NIL);
+    return table_delete_key(t, a[1]) < 0 ? GONE(p) : ets_written(p, t, ATOM_true);
 }
 
 term bif_ets_delete_object(struct process *p, const term *a)
@@ -386,7 +442,8 @@ term bif_ets_delete_object(struct process *p, const term *a)
 
     if (!is_tuple(a[1]))
         return bif_badarg(p);
-    return table_delete_object(t, a[1]) < 0 ? GONE(p) : ATOM_true;
+    ETS_STORABLE(p, t, check_works, TERM_NIL);
+    return table_delete_object(t, a[1]) < 0 ? GONE(p) : ets_written(p, t, ATOM_true);
 }
 
 term bif_ets_internal_delete_all(struct process *p, const term *a)
@@ -394,16 +451,27 @@ term bif_ets_internal_delete_all(struct process *p, const term *a)
     int64_t n;
     ETS_TABLE(p, t, a[0], ETS_WRITE);
 
+    ETS_LOADED(p, t, "internal_delete_all", 2, a);
+    ETS_STORABLE(p, t, check_works, TERM_NIL);
     n = table_clear(t);
     if (n < 0)
         return GONE(p);
     charge(p, n / 32);
-    return small_make(n);
+    return ets_written(p, t, small_make(n));
 }
 
 term bif_ets_delete_all_objects(struct process *p, const term *a)
 {
-    return bif_ets_internal_delete_all(p, a) == TERM_NONE ? TERM_NONE : ATOM_true;
+    int64_t n;
+    ETS_TABLE(p, t, a[0], ETS_WRITE);
+
+    ETS_LOADED(p, t, "delete_all_objects", 1, a);
+    ETS_STORABLE(p, t, check_works, TERM_NIL);
+    n = table_clear(t);
+    if (n < 0)
+        return GONE(p);
+    charge(p, n / 32);
+    return ets_written(p, t, ATOM_true);
 }
 
 /* --- walking ------------------------------------------------------------------------------------------ */
@@ -422,6 +490,7 @@ static term from_end(struct process *p, const term *a, bool last, bool whole)
 {
     ETS_TABLE(p, t, a[0], ETS_READ);
 
+    ETS_LOADED(p, t, whole ? last ? "last_lookup" : "first_lookup" : last ? "last" : "first", 1, a);
     return step(p, last ? table_last(t, &p->heap, whole) : table_first(t, &p->heap, whole), whole);
 }
 
@@ -429,6 +498,7 @@ static term from_key(struct process *p, const term *a, bool back, bool whole)
 {
     ETS_TABLE(p, t, a[0], ETS_READ);
 
+    ETS_LOADED(p, t, whole ? back ? "prev_lookup" : "next_lookup" : back ? "prev" : "next", 2, a);
     return step(p, back ? table_prev(t, &p->heap, a[1], whole)
                         : table_next(t, &p->heap, a[1], whole), whole);
 }
@@ -481,6 +551,7 @@ term bif_ets_slot(struct process *p, const term *a)
 
     if (!is_small(a[1]) || small_val(a[1]) < 0)
         return bif_badarg(p);
+    ETS_LOADED(p, t, "slot", 2, a);
     list = table_slot(t, &p->heap, (uint64_t)small_val(a[1]), &end);
     if (list != TERM_NONE)
         return list;

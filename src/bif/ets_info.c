@@ -57,6 +57,14 @@ static term stats_info(struct process *p, struct table *t)
     return heap_tuple(&p->heap, 4, list);
 }
 
+/* How long versions are kept, in milliseconds; false: they are not. */
+static term history_info(struct process *p, struct table *t)
+{
+    int64_t ms = t->persist == NULL ? 0 : atomic_load(&t->persist->keep_ms);
+
+    return ms == 0 ? ATOM_false : ms == PERSIST_KEEP_ALL ? ATOM_infinity : heap_int(&p->heap, ms);
+}
+
 /* TERM_NONE: there is no such item. */
 static term item(struct process *p, struct table *t, term what)
 {
@@ -104,6 +112,14 @@ static term item(struct process *p, struct table *t, term what)
         return stats_info(p, t);
     case ATOM_binary:
         return TERM_NIL;
+    case ATOM_persist:
+        return flag(t->persist != NULL);
+    case ATOM_sync:
+        return flag(t->persist != NULL && atomic_load(&t->persist->sync));
+    case ATOM_loaded:
+        return flag(!table_is_loading(t));
+    case ATOM_history:
+        return history_info(p, t);
     default:
         return TERM_NONE;
     }
@@ -129,6 +145,7 @@ term bif_ets_info_1(struct process *p, const term *a)
 
     if (t == NULL)
         return bad ? bif_badarg(p) : ATOM_undefined;
+    ETS_LOADED(p, t, "info", 1, a);
     for (size_t i = ARRAY_LEN(items); i > 0; i--) {
         term pair = heap_tuple2(&p->heap, items[i - 1], item(p, t, items[i - 1]));
 
@@ -145,6 +162,8 @@ term bif_ets_info_2(struct process *p, const term *a)
 
     if (t == NULL)
         return bad ? bif_badarg(p) : ATOM_undefined;
+    if (a[1] == ATOM_size || a[1] == ATOM_memory)
+        ETS_LOADED(p, t, "info", 2, a);
     value = item(p, t, a[1]);
     return value == TERM_NONE ? bif_badarg(p) : value;
 }

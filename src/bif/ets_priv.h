@@ -6,7 +6,7 @@
 #define BIF_ETS_PRIV_H
 
 #include "bif/bif.h"
-#include "table/table.h"
+#include "table/persist.h"
 
 enum ets_access { ETS_READ, ETS_WRITE, ETS_OWN };
 
@@ -19,6 +19,35 @@ struct table *ets_find(struct process *p, term id, enum ets_access access, term 
     struct table *var = ets_find((p), (id), (access), &cause_); \
     if (UNLIKELY(var == NULL)) \
         return bif_badarg_cause((p), cause_)
+
+/* Give result once all changes of t so far are as durable as the table promises. */
+term ets_wait_written(struct process *p, struct table *t, term result);
+ALWAYS_INLINE term ets_written(struct process *p, struct table *t, term result)
+{
+    return LIKELY(t->persist == NULL) ? result : ets_wait_written(p, t, result);
+}
+
+/* Leave the built-in with {store, Reason}, or with badarg and a cause for what cannot be stored. */
+term ets_store_error(struct process *p, int rc);
+
+/* Call ets:function again with these arguments when all rows of t are in memory. */
+term ets_wait_loaded(struct process *p, struct table *t, const char *function, size_t n,
+                     const term *a);
+
+/* Leave the built-in, which looks at the whole table, until all its rows are there. */
+#define ETS_LOADED(p, t, function, n, a) \
+    do { \
+        if (table_is_loading(t)) \
+            return ets_wait_loaded((p), (t), (function), (n), (a)); \
+    } while (0)
+
+/* Leave the built-in if the list of objects, or a part, cannot be stored. */
+#define ETS_STORABLE(p, t, check, what) \
+    do { \
+        int rc_ = LIKELY((t)->persist == NULL) ? 0 : (check)((t), (what)); \
+        if (UNLIKELY(rc_ < 0)) \
+            return ets_store_error((p), rc_); \
+    } while (0)
 
 /* Name of a named table, else its reference. */
 term ets_shown_id(struct process *p, struct table *t);

@@ -166,8 +166,13 @@ term bif_ets_select_1(struct process *p, const term *a)
     return select_chunk(p, t, &s, tuple_elem(c, 0), spec, list_fresh(p, tuple_elem(c, 4)));
 }
 
+/* Which built-in asks, should it have to be called again. */
+struct who { const char *function; size_t arity; };
+#define WHO(f, n) (struct who){ (f), (n) }
+
 /* Takes ms (NULL: badarg). */
-static term select_limited(struct process *p, const term *a, struct match_spec *ms, bool reverse)
+static term select_limited(struct process *p, const term *a, struct who who, struct match_spec *ms,
+                           bool reverse)
 {
     struct select s;
     struct table *t;
@@ -181,6 +186,7 @@ static term select_limited(struct process *p, const term *a, struct match_spec *
         return bif_badarg_cause(p, cause);
     if (!is_small(a[2]) || small_val(a[2]) < 1)
         return bif_badarg(p);
+    ETS_LOADED(p, t, who.function, who.arity, a);
     select_init(&s, NULL, SELECT_VALUES);
     s.limit = (uint64_t)small_val(a[2]);
     s.reverse = reverse;
@@ -188,14 +194,14 @@ static term select_limited(struct process *p, const term *a, struct match_spec *
 }
 
 /* Takes ms (NULL: badarg). */
-static term select_all(struct process *p, const term *a, struct match_spec *ms,
+static term select_all(struct process *p, const term *a, struct who who, struct match_spec *ms,
                        enum select_what what, bool reverse)
 {
+    bool writes = what == SELECT_DELETE || what == SELECT_REPLACE;
     struct match_run run;
     struct select s;
     term cause;
-    struct table *t = ets_find(p, a[0], what == SELECT_DELETE || what == SELECT_REPLACE
-                                            ? ETS_WRITE : ETS_READ, &cause);
+    struct table *t = ets_find(p, a[0], writes ? ETS_WRITE : ETS_READ, &cause);
     int rc;
 
     if (t == NULL || ms == NULL ||
@@ -203,6 +209,15 @@ static term select_all(struct process *p, const term *a, struct match_spec *ms,
          (t->type == TABLE_BAG || !match_keeps_key(ms, t->keypos)))) {
         match_free(ms);
         return t == NULL ? bif_badarg_cause(p, cause) : bif_badarg(p);
+    }
+    if (table_is_loading(t)) {
+        match_free(ms);
+        return ets_wait_loaded(p, t, who.function, who.arity, a);
+    }
+    rc = writes && t->persist != NULL ? persist_check_part(t, a[1]) : 0;
+    if (rc < 0) {
+        match_free(ms);
+        return ets_store_error(p, rc);
     }
     match_run_init(&run, ms, &p->heap, p->pid);
     select_init(&s, &run, what);
@@ -213,7 +228,9 @@ static term select_all(struct process *p, const term *a, struct match_spec *ms,
     charge(p, (int64_t)(s.visited / OBJECTS_PER_REDUCTION));
     if (rc < 0)
         return bif_badarg_cause(p, ATOM_id);
-    return what == SELECT_VALUES ? s.list : heap_uint(&p->heap, s.count);
+    if (what == SELECT_VALUES)
+        return s.list;
+    return writes ? ets_written(p, t, heap_uint(&p->heap, s.count)) : heap_uint(&p->heap, s.count);
 }
 
 /* An empty specification is allowed here, unlike elsewhere, and matches nothing: no object is an
@@ -229,71 +246,72 @@ static struct match_spec *spec_compile(term spec)
 
 term bif_ets_select_2(struct process *p, const term *a)
 {
-    return select_all(p, a, SPEC(a[1]), SELECT_VALUES, false);
+    return select_all(p, a, WHO("select", 2), SPEC(a[1]), SELECT_VALUES, false);
 }
 
 term bif_ets_select_3(struct process *p, const term *a)
 {
-    return select_limited(p, a, SPEC(a[1]), false);
+    return select_limited(p, a, WHO("select", 3), SPEC(a[1]), false);
 }
 
 term bif_ets_select_reverse_2(struct process *p, const term *a)
 {
-    return select_all(p, a, SPEC(a[1]), SELECT_VALUES, true);
+    return select_all(p, a, WHO("select_reverse", 2), SPEC(a[1]), SELECT_VALUES, true);
 }
 
 term bif_ets_select_reverse_3(struct process *p, const term *a)
 {
-    return select_limited(p, a, SPEC(a[1]), true);
+    return select_limited(p, a, WHO("select_reverse", 3), SPEC(a[1]), true);
 }
 
 term bif_ets_match_2(struct process *p, const term *a)
 {
-    return select_all(p, a, match_compile_pattern(a[1], ATOM_dollar_dollar), SELECT_VALUES, false);
+    return select_all(p, a, WHO("match", 2), match_compile_pattern(a[1], ATOM_dollar_dollar), SELECT_VALUES, false);
 }
 
 term bif_ets_match_3(struct process *p, const term *a)
 {
-    return select_limited(p, a, match_compile_pattern(a[1], ATOM_dollar_dollar), false);
+    return select_limited(p, a, WHO("match", 3), match_compile_pattern(a[1], ATOM_dollar_dollar), false);
 }
 
 term bif_ets_match_object_2(struct process *p, const term *a)
 {
-    return select_all(p, a, match_compile_pattern(a[1], ATOM_dollar_underscore), SELECT_VALUES,
+    return select_all(p, a, WHO("match_object", 2), match_compile_pattern(a[1], ATOM_dollar_underscore), SELECT_VALUES,
                       false);
 }
 
 term bif_ets_match_object_3(struct process *p, const term *a)
 {
-    return select_limited(p, a, match_compile_pattern(a[1], ATOM_dollar_underscore), false);
+    return select_limited(p, a, WHO("match_object", 3), match_compile_pattern(a[1], ATOM_dollar_underscore), false);
 }
 
 term bif_ets_tab2list(struct process *p, const term *a)
 {
-    return select_all(p, a, match_compile_pattern(ATOM_underscore, ATOM_dollar_underscore),
+    return select_all(p, a, WHO("tab2list", 1), match_compile_pattern(ATOM_underscore, ATOM_dollar_underscore),
                       SELECT_VALUES, false);
 }
 
 term bif_ets_select_count(struct process *p, const term *a)
 {
-    return select_all(p, a, SPEC(a[1]), SELECT_COUNT, false);
+    return select_all(p, a, WHO("select_count", 2), SPEC(a[1]), SELECT_COUNT, false);
 }
 
 term bif_ets_select_delete(struct process *p, const term *a)
 {
-    return select_all(p, a, SPEC(a[1]), SELECT_DELETE, false);
+    return select_all(p, a, WHO("internal_select_delete", 2), SPEC(a[1]), SELECT_DELETE, false);
 }
 
 term bif_ets_match_delete(struct process *p, const term *a)
 {
-    term n = select_all(p, a, match_compile_pattern(a[1], ATOM_true), SELECT_DELETE, false);
+    term n = select_all(p, a, WHO("match_delete", 2), match_compile_pattern(a[1], ATOM_true),
+                        SELECT_DELETE, false);
 
     return n == TERM_NONE ? n : ATOM_true;
 }
 
 term bif_ets_select_replace(struct process *p, const term *a)
 {
-    return select_all(p, a, SPEC(a[1]), SELECT_REPLACE, false);
+    return select_all(p, a, WHO("select_replace", 2), SPEC(a[1]), SELECT_REPLACE, false);
 }
 
 /* --- over lists ---------------------------------------------------------------------------------------- */

@@ -190,6 +190,16 @@ static bool is_unique(const struct table *t)
     return t->type == TABLE_SET || t->type == TABLE_ORDERED_SET;
 }
 
+/* Leave the built-in if what an object would get cannot be stored. */
+#define CHECK_STORABLE(p, t, key, ops, missing) \
+    do { \
+        ETS_STORABLE(p, t, persist_check_part, ops); \
+        if ((missing) != TERM_NONE) { \
+            ETS_STORABLE(p, t, persist_check_part, missing); \
+            ETS_STORABLE(p, t, persist_check_key, key); \
+        } \
+    } while (0)
+
 static term update_counter(struct process *p, const term *a, term missing)
 {
     bool many = is_list(a[2]);
@@ -205,16 +215,17 @@ static term update_counter(struct process *p, const term *a, term missing)
     c.ops = many ? a[2] : cons_make(&at, a[2], TERM_NIL);
     if (list_length(c.ops) < 0 || (missing != TERM_NONE && !table_is_object(t, missing)))
         return bif_badarg(p);
+    CHECK_STORABLE(p, t, a[1], a[2], missing);
     rc = change_run(t, &c, a[1], missing);
     if (c.failed)
         return failure(p, &c);
     if (rc <= 0)
         return bif_badarg_cause(p, rc == 0 ? ATOM_badkey : ATOM_id);
     if (!many)
-        return car(c.results);
+        return ets_written(p, t, car(c.results));
     for (term l = c.results; is_cons(l); l = cdr(l))
         results = heap_cons(&p->heap, car(l), results);
-    return results;
+    return ets_written(p, t, results);
 }
 
 term bif_ets_update_counter_3(struct process *p, const term *a)
@@ -241,10 +252,13 @@ static term update_element(struct process *p, const term *a, term missing)
     c.ops = is_tuple(a[2]) ? cons_make(&at, a[2], TERM_NIL) : a[2];
     if (list_length(c.ops) < 0 || (missing != TERM_NONE && !table_is_object(t, missing)))
         return bif_badarg(p);
+    CHECK_STORABLE(p, t, a[1], a[2], missing);
     rc = change_run(t, &c, a[1], missing);
     if (c.failed)
         return failure(p, &c);
-    return rc < 0 ? bif_badarg_cause(p, ATOM_id) : rc > 0 ? ATOM_true : ATOM_false;
+    if (rc < 0)
+        return bif_badarg_cause(p, ATOM_id);
+    return ets_written(p, t, rc > 0 ? ATOM_true : ATOM_false);
 }
 
 term bif_ets_update_element_3(struct process *p, const term *a)

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "table/persist.h"
 
 static struct store *the_store;
 static bool is_relaxed;
@@ -83,8 +84,19 @@ void keeper_reload(const struct options *o)
         store_configure(the_store, &opt);
 }
 
+static void say_damage(const char *text)
+{
+    LOG(ERROR, "store.damage", LOG_FIELDS("code", "RN0608"), "%s", text);
+}
+
+int keeper_tables(void)
+{
+    return the_store == NULL ? 0 : persist_start(the_store, say_damage);
+}
+
 void keeper_close(void)
 {
+    persist_stop();
     metric_collectors_clear();  /* the others ask rooms that have stopped already */
     store_close(TAKE(the_store));
 }

@@ -16,6 +16,9 @@ MUST_CHECK int keeper_open(const char *folder, const struct options *o, bool rel
 /* NULL: there is none. */
 struct store *keeper_store(void);
 void keeper_reload(const struct options *o);
+/* Open the persistent tables again; the machine runs. */
+MUST_CHECK int keeper_tables(void);
+/* After the machine has stopped. */
 void keeper_close(void);
 
 #endif

@@ -2,25 +2,30 @@
 /*
  * run_main.c - load, call, wait, say what went wrong
  *
- * Nothing is opened here that a program does not need: no configuration, store or event loop.
+ * Nothing is opened here that a program does not need: no configuration or event loop, and a store
+ * only if it is asked for.
  */
 #include "node/run_main.h"
 
 #include "base/alloc.h"
+#include "base/errors.h"
 #include "bif/io.h"
 #include "ctl/exits.h"
 #include "ctl/run.h"
 #include "heap/heap.h"
 #include "node/boot.h"
 #include "node/crash.h"
+#include "node/keeper.h"
 #include "term/atom.h"
 #include "vm/code.h"
 #include "vm/hooks.h"
 #include "vm/sched.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct {
@@ -89,6 +94,25 @@ static bool find_call(struct heap *bag, const struct run_command *cmd, term modu
     return true;
 }
 
+static void open_store(const struct run_command *cmd)
+{
+    int rc = 0;
+
+    if (cmd->store == NULL)
+        return;
+    if (mkdir(cmd->store, 0700) < 0 && errno != EEXIST)
+        rc = -ERR_SYSTEM;
+    if (rc == 0)
+        rc = keeper_open(cmd->store, cmd->options, false);
+    if (rc == 0)
+        rc = keeper_tables();
+    if (rc < 0) {
+        fprintf(stderr, "error[RN0601]: the store in %s cannot be opened: %s\n", cmd->store,
+                rc == -ERR_SYSTEM ? strerror(errno) : error_text(rc));
+        _exit(EXIT_IO);
+    }
+}
+
 void run_main(const struct run_command *cmd)
 {
     struct boot_options bo = { .schedulers = cmd->schedulers, .code_path = cmd->code_path };
@@ -104,6 +128,7 @@ void run_main(const struct run_command *cmd)
     vm_crash_hook = crash_hook;
     vm_heap_limit_hook = heap_limit_hook;
     boot_vm(&bo);
+    open_store(cmd);
     split_target(cmd->target, &module_name, &function_name);
     if (load_module(module_name, &module, &errors) < 0) {
         fputs(buf_cstr(&errors), stderr);
@@ -125,6 +150,7 @@ void run_main(const struct run_command *cmd)
     io_flush();
     if (fflush(stdout) != 0)
         _exit(EXIT_IO);
+    keeper_close();
     /* Other processes may still be running: they end with the program, as promised. */
     _exit(state.exit);
 }

@@ -33,6 +33,8 @@ int store_rc(int rc)
     case MDB_DBS_FULL:
     case MDB_READERS_FULL:
     case MDB_TXN_FULL:
+    case ENOSPC:
+    case EDQUOT:
     case MDB_BAD_VALSIZE:
         return -ERR_LIMIT;
     case MDB_VERSION_MISMATCH:

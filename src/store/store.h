@@ -103,7 +103,8 @@ struct store_waiter {
 };
 bool store_wait_async(struct store *st, struct store_waiter *w, int *ret_rc);
 MUST_CHECK int store_wait(struct store *st, uint64_t ticket);
-/* 0, or the code of the commit that fails at the moment. Cheap. */
+/* 0, or the code of the commit that fails at the moment: -ERR_LIMIT the disk or the map is full,
+ * -ERR_SYSTEM anything else. Cheap. */
 int store_failure(struct store *st);
 /* So much is submitted and not yet written that even who would not wait should. */
 bool store_is_behind(struct store *st);

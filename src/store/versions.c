@@ -6,8 +6,9 @@
  *   ended      group + time (8) + rest of key + time (8)
  *                                            the version of the second time ended at the first
  *
- * Times are big endian, so that versions of a key stand together in order of time. Keys are
- * self-delimiting as their writer makes them (none is the beginning of another).
+ * Times are big endian, so that versions of a key stand together in order of time. Their writer
+ * makes keys so that none is the beginning of another, and so that a following byte up to 0x7F, as
+ * times have, does not bring a key among the versions of another (table/sortkey.h).
  */
 #include "store/versions.h"
 
@@ -67,7 +68,7 @@ static int newest(MDB_txn *txn, MDB_dbi versions, MDB_val key, int64_t *ret)
     if (rc != 0)
         return rc;
     memcpy(words, key.mv_data, key.mv_size);
-    put_be64(words + key.mv_size, UINT64_MAX);
+    put_be64(words + key.mv_size, INT64_MAX);
     rc = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE);
     rc = mdb_cursor_get(cur, &k, &v, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
     if (rc == 0 && same_key(k, key.mv_data, key.mv_size))
@@ -308,11 +309,11 @@ int versions_at(struct store *st, const void *prefix, size_t prefix_len, const v
         return rc == -ERR_NOT_FOUND ? 0 : rc;
     memcpy(key, after != NULL ? after : prefix, key_len);
     for (unsigned n = 1;; n++) {
-        /* past all versions of the key before; the first time, past none */
+        /* past all versions of the key before; the first time, past none: (key, INT64_MAX) */
         size_t len = key_len;
 
         if (n > 1 || after != NULL) {
-            put_be64(key + len, UINT64_MAX);
+            put_be64(key + len, INT64_MAX);
             len += TIME_BYTES;
         }
         k = store_val(key, len);

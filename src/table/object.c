@@ -2,7 +2,7 @@
 /*
  * object.c - what one can do with the objects of a table, whatever its type
  */
-#include "table/table.h"
+#include "table/persist.h"
 #include "base/alloc.h"
 #include "term/atom.h"
 #include "term/compare.h"
@@ -20,7 +20,22 @@ static bool key_lock(struct table *t, term key, uint32_t *ret_hash)
         *ret_hash = set_hash(key);
         spin_lock(&set_stripe(&t->set, *ret_hash)->lock);
     }
-    return !is_gone(t);
+    if (is_gone(t))
+        return false;
+    if (UNLIKELY(t->persist != NULL))
+        persist_fault(t, key, is_ordered(t) ? 0 : *ret_hash);
+    return true;
+}
+
+/* The rows of these keys have changed: tell the store, under the same lock. */
+static void stored_one(struct table *t, term key, uint32_t hash)
+{
+    struct store_batch b = { { 0 } };
+
+    if (LIKELY(t->persist == NULL))
+        return;
+    persist_note(t, &b, key, hash);
+    persist_submit(t, &b);
 }
 
 static void key_unlock(struct table *t, uint32_t hash)
@@ -122,12 +137,38 @@ int table_insert(struct table *t, term object)
     uint32_t hash = 0;
     bool here = key_lock(t, object_key(t, object), &hash);
 
-    if (here)
+    if (here) {
         insert_locked(t, object, hash);
+        stored_one(t, object_key(t, object), hash);
+    }
     key_unlock(t, hash);
     if (here && !is_ordered(t))
         set_grow(&t->set);
     return here ? 0 : TABLE_GONE;
+}
+
+static uint32_t hash_of(struct table *t, term key)
+{
+    return is_ordered(t) ? 0 : set_hash(key);
+}
+
+static void stored_list(struct table *t, term list)
+{
+    struct store_batch b = { { 0 } };
+
+    for (; is_cons(list); list = cdr(list)) {
+        term key = object_key(t, car(list));
+
+        persist_note(t, &b, key, hash_of(t, key));
+    }
+    persist_submit(t, &b);
+}
+
+/* The rows of the keys of these objects are in memory afterwards. */
+static void fault_list(struct table *t, term list)
+{
+    for (; table_is_loading(t) && is_cons(list); list = cdr(list))
+        persist_fault(t, object_key(t, car(list)), hash_of(t, object_key(t, car(list))));
 }
 
 /* Bags take the last object first, as OTP 25 does: lookup then shows them turned round. */
@@ -137,12 +178,13 @@ static void insert_all_locked(struct table *t, term list)
     bool back = t->type == TABLE_BAG || t->type == TABLE_DUPLICATE_BAG;
     term *objects = mem_array(n + 1, sizeof *objects);
 
-    for (; is_cons(list); list = cdr(list), i++)
-        objects[back ? n - 1 - i : i] = car(list);
+    for (term l = list; is_cons(l); l = cdr(l), i++)
+        objects[back ? n - 1 - i : i] = car(l);
     for (i = 0; i < n; i++)
-        insert_locked(t, objects[i],
-                      is_ordered(t) ? 0 : set_hash(object_key(t, objects[i])));
+        insert_locked(t, objects[i], hash_of(t, object_key(t, objects[i])));
     mem_free(objects);
+    if (UNLIKELY(t->persist != NULL))
+        stored_list(t, list);
 }
 
 static void grow_after(struct table *t, term list)
@@ -156,8 +198,10 @@ int table_insert_list(struct table *t, term list)
 {
     bool here = all_lock(t);
 
-    if (here)
+    if (here) {
+        fault_list(t, list);
         insert_all_locked(t, list);
+    }
     all_unlock(t);
     if (here)
         grow_after(t, list);
@@ -168,10 +212,12 @@ int table_insert_new_list(struct table *t, term list)
 {
     bool here = all_lock(t), found = false;
 
+    if (here)
+        fault_list(t, list);
     for (term l = list; here && !found && is_cons(l); l = cdr(l)) {
         term key = object_key(t, car(l));
 
-        found = key_find(t, key, is_ordered(t) ? 0 : set_hash(key)) != NULL;
+        found = key_find(t, key, hash_of(t, key)) != NULL;
     }
     if (here && !found)
         insert_all_locked(t, list);
@@ -254,11 +300,18 @@ static void remove_locked(struct table *t, term key, uint32_t hash)
     if (is_ordered(t)) {
         r = ordered_remove(&t->ordered, key);
         if (r != NULL)
+            stored_one(t, row_key(r, t->keypos), hash);
+        if (r != NULL)
             row_free(r);
         return;
     }
-    while ((link = set_find(&t->set, key, hash, false)) != NULL)
+    link = set_find(&t->set, key, hash, false);
+    if (link == NULL)
+        return;
+    do
         set_remove_locked(&t->set, link);
+    while ((link = set_find(&t->set, key, hash, false)) != NULL);
+    stored_one(t, key, hash);
 }
 
 int table_delete_key(struct table *t, term key)
@@ -288,19 +341,23 @@ term table_take(struct table *t, struct heap *h, term key)
     return result;
 }
 
-/* All rows that are =:= object, under the stripe. */
-static void set_delete_object(struct table *t, term object, term key, uint32_t hash)
+/* All rows that are =:= object, under the stripe. False: there was none. */
+static bool set_delete_object(struct table *t, term object, term key, uint32_t hash)
 {
     struct row **link = set_find(&t->set, key, hash, true);
+    bool found = false;
 
     while (link != NULL && *link != NULL && set_same_key(&t->set, *link, key, hash)) {
         struct row *r = *link;
 
-        if (!r->ghost && term_eq(row_object(r), object))
+        if (!r->ghost && term_eq(row_object(r), object)) {
             set_remove_locked(&t->set, link);
+            found = true;
+        }
         if (*link == r)
             link = &r->next;
     }
+    return found;
 }
 
 int table_delete_object(struct table *t, term object)
@@ -316,10 +373,13 @@ int table_delete_object(struct table *t, term object)
     if (here && is_ordered(t)) {
         struct row *r = ordered_find(&t->ordered, key);
 
-        if (r != NULL && term_eq(row_object(r), object))
+        if (r != NULL && term_eq(row_object(r), object)) {
             row_free(ordered_remove(&t->ordered, key));
+            stored_one(t, key, hash);
+        }
     } else if (here) {
-        set_delete_object(t, object, key, hash);
+        if (set_delete_object(t, object, key, hash))
+            stored_one(t, key, hash);
     }
     key_unlock(t, hash);
     return here ? 0 : TABLE_GONE;
@@ -331,6 +391,8 @@ int64_t table_clear(struct table *t)
 
     if (all_lock(t)) {
         n = table_size(t);
+        if (t->persist != NULL)
+            persist_clear(t);
         if (is_ordered(t))
             ordered_clear(&t->ordered);
         else
@@ -354,6 +416,7 @@ int table_update(struct table *t, term key, table_change *fn, void *ctx)
             ordered_replace(&t->ordered, row_new(object));
         else if (object != TERM_NONE)
             set_replace_locked(&t->set, set_find(&t->set, key, hash, false), row_new(object));
+        stored_one(t, key, hash);
     }
     key_unlock(t, hash);
     return here ? r != NULL : TABLE_GONE;
@@ -506,7 +569,8 @@ term table_slot(struct table *t, struct heap *h, uint64_t n, bool *ret_end)
 
 void select_init(struct select *s, struct match_run *run, enum select_what what)
 {
-    *s = (struct select){ .run = run, .what = what, .last_key = TERM_NONE, .list = TERM_NIL };
+    *s = (struct select){ .run = run, .what = what, .last_key = TERM_NONE, .list = TERM_NIL,
+                          .changed = TERM_NIL };
 }
 
 /* The values are collected in front of each other and put in order at the end. */
@@ -550,6 +614,26 @@ static enum verdict visit(struct select *s, const struct row *r, term *ret_with)
     }
 }
 
+/* The key of r has changed; it is written when the lock of its bucket is given back. */
+static void stored_later(struct table *t, struct select *s, const struct row *r)
+{
+    if (UNLIKELY(t->persist != NULL))
+        s->changed = heap_cons(s->run->heap, heap_copy(s->run->heap, row_key(r, t->keypos)),
+                               s->changed);
+}
+
+static void stored_now(struct table *t, struct select *s)
+{
+    struct store_batch b = { { 0 } };
+
+    if (LIKELY(is_nil(s->changed)))
+        return;
+    for (term l = s->changed; is_cons(l); l = cdr(l))
+        persist_note(t, &b, car(l), hash_of(t, car(l)));
+    persist_submit(t, &b);
+    s->changed = TERM_NIL;
+}
+
 static void set_visit(struct table *t, struct select *s, struct row **link)
 {
     struct row *r = *link;
@@ -557,12 +641,15 @@ static void set_visit(struct table *t, struct select *s, struct row **link)
 
     switch (visit(s, r, &with)) {
     case REMOVE:
+        stored_later(t, s, r);
         set_remove_locked(&t->set, link);
         break;
     case REPLACE:
         /* what the body made may be no object any more: then nothing changes */
-        if (table_is_object(t, with))
+        if (table_is_object(t, with)) {
             set_replace_locked(&t->set, link, row_new(with));
+            stored_later(t, s, *link);
+        }
         break;
     default:
         break;
@@ -594,6 +681,7 @@ static void bucket_select(struct table *t, struct select *s, struct row **bucket
     /* backwards also keeps the earlier links good when a row is taken out */
     while (n > 0)
         set_visit(t, s, links[--n]);
+    stored_now(t, s);
     if (links != few)
         mem_free(links);
 }
@@ -681,13 +769,16 @@ static struct place ordered_visit(struct table *t, struct select *s, struct plac
     switch (visit(s, r, &with)) {
     case REMOVE:
         key = row_key(r, o->keypos);
+        stored_later(t, s, r);
         ordered_remove(o, key);
         at = s->reverse ? ordered_before(o, key, false) : ordered_after(o, key, false);
         row_free(r);
         return at;
     case REPLACE:
-        if (table_is_object(t, with))
+        if (table_is_object(t, with)) {
+            stored_later(t, s, r);
             ordered_replace(o, row_new(with));
+        }
         break;
     default:
         break;
@@ -723,6 +814,7 @@ static int ordered_select(struct table *t, struct select *s)
         }
         if (s->last_key != TERM_NONE)
             s->last_key = heap_copy(s->run->heap, s->last_key);
+        stored_now(t, s);
     }
     spin_unlock(&o->lock);
     list_turn(s);

@@ -5,7 +5,7 @@
  * Locks, in the order they may be taken: tables (registry), meta of one table, a bucket of
  * holdings, stripes or tree of one table.
  */
-#include "table/table.h"
+#include "table/persist.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/epoch.h"
@@ -110,10 +110,18 @@ static void name_drop(term name)
 
 #define blob_table(b) (*(struct table **)(void *)(b)->data)
 
+static void table_free(void *ptr)
+{
+    struct table *t = ptr;
+
+    persist_free(t);
+    mem_free(t);
+}
+
 static void table_dtor(struct blob *b)
 {
     /* others may have got the pointer by name: they are in an epoch */
-    epoch_retire(blob_table(b), mem_free);
+    epoch_retire(blob_table(b), table_free);
 }
 
 struct table *table_by_id(term id)
@@ -193,7 +201,18 @@ void table_set_owner(struct table *t, term pid)
 {
     holding_remove(atomic_load(&t->owner), t, true);
     atomic_store(&t->owner, pid);
+    if (is_local_pid(pid))
+        holding_add(pid, t, true);
+}
+
+bool table_take_owner(struct table *t, term pid)
+{
+    term none = ATOM_undefined;
+
+    if (atomic_load(&t->deleted) || !atomic_compare_exchange_strong(&t->owner, &none, pid))
+        return false;
     holding_add(pid, t, true);
+    return true;
 }
 
 /* --- making and deleting --------------------------------------------------------------------------- */
@@ -220,6 +239,7 @@ static struct table *table_make(term name, term owner, const struct table_option
     t->read_concurrency = opt->read_concurrency;
     t->decentralized_counters = opt->decentralized_counters;
     t->write_concurrency = opt->write_concurrency;
+    t->persist = opt->persist;
     atomic_init(&t->name, name);
     atomic_init(&t->named, opt->named);
     atomic_init(&t->protection, opt->protection);
@@ -238,6 +258,15 @@ static struct table *table_make(term name, term owner, const struct table_option
 struct table *table_new_hidden(const struct table_options *opt)
 {
     return table_make(ATOM_undefined, TERM_NONE, opt);
+}
+
+void table_free_hidden(struct table *t)
+{
+    if (t->type == TABLE_ORDERED_SET)
+        ordered_fini(&t->ordered);
+    else
+        set_fini(&t->set);
+    blob_unref(t->id);
 }
 
 struct table *table_new(term name, term owner, const struct table_options *opt)
@@ -264,10 +293,12 @@ struct table *table_new(term name, term owner, const struct table_options *opt)
             ordered_fini(&t->ordered);
         else
             set_fini(&t->set);
+        t->persist = NULL;      /* the caller's again */
         blob_unref(t->id);
         return NULL;
     }
-    holding_add(owner, t, true);
+    if (is_local_pid(owner))
+        holding_add(owner, t, true);
     return t;
 }
 
@@ -282,6 +313,8 @@ bool table_rename(struct table *t, term name)
         done = name_take(name, t);
         if (done)
             name_drop(atomic_load(&t->name));
+        if (done && t->persist != NULL)
+            persist_renamed(t, atomic_load(&t->name), name);
     }
     if (done)
         atomic_store(&t->name, name);
@@ -315,6 +348,8 @@ bool table_delete(struct table *t)
     if (!was) {
         if (atomic_load(&t->named))
             name_drop(atomic_load(&t->name));
+        if (t->persist != NULL)
+            persist_deleted(t);
         if (t->prev != NULL)
             t->prev->next = t->next;
         else
@@ -347,6 +382,8 @@ bool table_delete(struct table *t)
         atomic_store(&t->set.buckets, SET_STRIPES);
         set_unlock_all(&t->set);
     }
+    if (t->persist != NULL)
+        persist_drop(t);
     blob_unref(t->id);
     return true;
 }

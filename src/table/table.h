@@ -34,7 +34,7 @@ struct table {
     _Atomic term name;
     _Atomic bool named;
     _Atomic uint8_t protection;
-    _Atomic term owner;                 /* local pid */
+    _Atomic term owner;                 /* local pid; undefined: persistent, waits for one */
     _Atomic bool deleted;
     /* --- [lk meta] --- */
     struct spin meta;
@@ -42,6 +42,7 @@ struct table {
     struct row *heir_data;              /* {Data} */
     struct table_fix *_Atomic fixes;    /* [lk meta], but anybody may ask whether there are any */
     int64_t  fixed_mono_ns, fixed_system_ns;
+    struct persist *persist;            /* constant; NULL: in memory only (persist.h) */
     /* --- [lk tables] --- */
     struct table *next, *prev;
     union {
@@ -57,6 +58,10 @@ struct table_options {
     bool named, compressed, read_concurrency, decentralized_counters;
     term write_concurrency;
     term heir, heir_data;
+    /* of persistent tables; persist is set by persist.c alone */
+    bool    is_persistent, sync;
+    int64_t keep_ms;
+    struct persist *persist;
 };
 
 /* --- finding ------------------------------------------------------------------------------------ */
@@ -65,6 +70,7 @@ struct table_options {
 struct table *table_new(term name, term owner, const struct table_options *opt);
 /* A table of the node itself: without owner, on no list, never deleted. */
 struct table *table_new_hidden(const struct table_options *opt);
+void table_free_hidden(struct table *t);    /* nobody else has it */
 struct table *table_by_name(term name);
 struct table *table_by_id(term id);         /* id may be any term */
 term table_id(struct table *t, struct heap *h);     /* the magic reference */
@@ -80,7 +86,9 @@ term table_all(struct heap *h);
 
 /* Any table that pid owns; NULL: none. Cheap when there never was one. */
 struct table *table_of_owner(term pid);
-void table_set_owner(struct table *t, term pid);
+void table_set_owner(struct table *t, term pid);    /* or undefined */
+/* False: it has an owner already, or is deleted. */
+bool table_take_owner(struct table *t, term pid);
 void table_set_heir(struct table *t, term heir, term data);
 /* Copies of heir and data; heir is none when there is none. */
 term table_heir(struct table *t, struct heap *h, term *ret_data);
@@ -143,6 +151,7 @@ struct select {
     term     list;          /* SELECT_VALUES, in order */
     uint64_t count;         /* objects that count, were deleted or replaced; length of list */
     uint64_t visited;
+    term     changed;       /* keys changed and not yet handed to the store */
 };
 
 void select_init(struct select *s, struct match_run *run, enum select_what what);

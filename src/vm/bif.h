@@ -75,5 +75,11 @@ struct job {
 void job_finish(struct process *p);
 /* Submit: sets p->job, returns TERM_NONE (BIF_WAIT) so that the caller can `return job_submit(...)`. */
 term job_submit(struct process *p, struct job *job, size_t n, const term *args);
+/* For work that is not the pool's: set p->job, then hand the job to whoever does it and calls
+ * job_done once, on any thread, then return bif_wait(...). run is not used. */
+void job_expect(struct process *p, struct job *job);
+void job_done(struct job *job);
+/* The job was not handed over after all: frees it. */
+void job_drop(struct process *p);
 
 #endif

@@ -23,12 +23,11 @@ static bool stopping;                                           /* [lk queue_loc
 static pthread_t threads[JOB_THREADS_MAX];
 static unsigned nthreads;
 
-static void job_run(struct job *job)
+void job_done(struct job *job)
 {
     uint8_t queued = JOB_QUEUED;
     term pid = job->pid;
 
-    job->run(job);
     atomic_store(&job->done, true);
     /* After this the process may free the job. */
     if (!atomic_compare_exchange_strong(&job->phase, &queued, JOB_DONE)) {
@@ -57,7 +56,8 @@ static void *pool_main(void *arg)
         if (queue_first == NULL)
             queue_last = &queue_first;
         pthread_mutex_unlock(&queue_lock);
-        job_run(job);
+        job->run(job);
+        job_done(job);
         pthread_mutex_lock(&queue_lock);
     }
     pthread_mutex_unlock(&queue_lock);
@@ -84,7 +84,7 @@ void job_pool_stop(void)
         pthread_join(threads[--nthreads], NULL);
 }
 
-term job_submit(struct process *p, struct job *job, size_t n, const term *args)
+void job_expect(struct process *p, struct job *job)
 {
     ASSERT(p->job == NULL);
     p->job = job;
@@ -92,6 +92,18 @@ term job_submit(struct process *p, struct job *job, size_t n, const term *args)
     job->next = NULL;
     atomic_store(&job->done, false);
     atomic_store(&job->phase, JOB_QUEUED);
+}
+
+void job_drop(struct process *p)
+{
+    struct job *job = TAKE(p->job);
+
+    job->free(job);
+}
+
+term job_submit(struct process *p, struct job *job, size_t n, const term *args)
+{
+    job_expect(p, job);
     pthread_mutex_lock(&queue_lock);
     *queue_last = job;
     queue_last = &job->next;

@@ -18,7 +18,7 @@
 #define WORDS_MAX 256
 
 enum { OPT_LONG_SET = 256, OPT_LONG_CHECK, OPT_LONG_PRINT, OPT_LONG_DEV, OPT_LONG_RUN,
-       OPT_LONG_SCHEDULERS, OPT_LONG_VERSION };
+       OPT_LONG_SCHEDULERS, OPT_LONG_STORE, OPT_LONG_VERSION };
 
 static const struct option long_options[] = {
     { "config", required_argument, NULL, 'c' },
@@ -28,6 +28,7 @@ static const struct option long_options[] = {
     { "dev", optional_argument, NULL, OPT_LONG_DEV },
     { "run", required_argument, NULL, OPT_LONG_RUN },
     { "path", required_argument, NULL, 'p' },
+    { "store", required_argument, NULL, OPT_LONG_STORE },
     { "schedulers", required_argument, NULL, OPT_LONG_SCHEDULERS },
     { "verbose", no_argument, NULL, 'v' },
     { "version", no_argument, NULL, OPT_LONG_VERSION },
@@ -38,7 +39,7 @@ static const struct option long_options[] = {
 static const char usage[] =
     "usage: rnoded [-c FILE] [--set SECTION.KEY=VALUE]... [--check | --print-config] [-v]\n"
     "       rnoded --dev[=NAME] [-p DIR]... [--set SECTION.KEY=VALUE]... [-v]\n"
-    "       rnoded --run MODULE[:FUNCTION] [-p DIR]... [-- ARG...]\n"
+    "       rnoded --run MODULE[:FUNCTION] [-p DIR]... [--store DIR] [-- ARG...]\n"
     "\n"
     "  -c, --config FILE       configuration instead of " SYSCONFDIR "/rnode/rnoded.conf\n"
     "      --set S.KEY=VALUE   one value of the configuration; wins over files\n"
@@ -48,6 +49,7 @@ static const char usage[] =
     "      --run MODULE[:F]    call F (main) in a private machine and end with it;\n"
     "                          MODULE may be the path of a .beam file\n"
     "  -p, --path DIR          look for modules in DIR too\n"
+    "      --store DIR         with --run: keep persistent tables in DIR\n"
     "      --schedulers N      threads that run processes\n"
     "  -v, --verbose           log more; twice: everything\n"
     "      --version, -h, --help\n";
@@ -55,7 +57,7 @@ static const char usage[] =
 struct words { const char *at[WORDS_MAX + 1]; size_t n; };
 
 struct line {
-    const char *config, *dev, *run;
+    const char *config, *dev, *run, *store;
     struct words sets, path;
     bool check, print;
     unsigned schedulers;
@@ -92,6 +94,7 @@ static int parse(int argc, char **argv, struct line *line)
         case OPT_LONG_PRINT: line->print = true; break;
         case OPT_LONG_DEV: line->dev = optarg != NULL ? optarg : "dev"; break;
         case OPT_LONG_RUN: line->run = optarg; break;
+        case OPT_LONG_STORE: line->store = optarg; break;
         case OPT_LONG_SCHEDULERS: line->schedulers = (unsigned)strtoul(optarg, NULL, 10); break;
         case OPT_LONG_VERSION: printf("rnoded %s\n", PACKAGE_VERSION); return 1;
         case 'h': fputs(usage, stdout); return 1;
@@ -119,6 +122,14 @@ static int read_options(const struct line *line, struct options *o)
         fputs(buf_cstr(&errors), stderr);
     buf_fini(&errors);
     return failed < 0 ? EXIT_CONFIG : EXIT_OK;
+}
+
+/* Of a private machine: no files, only what --set says. */
+static int read_run_options(const struct line *line, struct options *o)
+{
+    struct line only = { .dev = "run", .sets = line->sets };
+
+    return read_options(&only, o);
 }
 
 static bool dev_name_ok(const char *name)
@@ -178,8 +189,16 @@ int main(int argc, char **argv)
     if (rc != 0)
         return rc - 1;
     if (line.run != NULL) {
-        struct run_command cmd = { line.run, line.path.at, argv + optind, line.schedulers };
+        struct run_command cmd = { line.run, line.path.at, argv + optind, line.schedulers,
+                                   line.store, NULL };
+        struct options o;
 
+        if (line.store != NULL) {
+            rc = read_run_options(&line, &o);
+            if (rc != EXIT_OK)
+                return rc;
+            cmd.options = &o;
+        }
         run_main(&cmd);
     }
     if (optind < argc)
