@@ -170,7 +170,7 @@ static void publish_self(struct gossip *g, uint32_t state)
 
     memcpy(b.addrs, g->self.addrs, sizeof(b.addrs));
     member_body_write(&body, &b);
-    g->env.sign(g->env.arg, GOSSIP_ALIVE, body.data, body.len, sig);
+    g->env.sign(g->env.arg, GOSSIP_ALIVE, incarnation, body.data, body.len, sig);
     rc = member_body_read(body.data, body.len, &b);
     ASSERT(rc == 0);
     rc = record_get(g->pool, g->nid, &b, body.data, body.len, sig, &rec);
@@ -230,7 +230,7 @@ static void note_tick(struct gossip *g)
         return;
     g->note_version = (uint64_t)g->self.creation << 32 | ((uint32_t)g->note_version + 1);
     it.incarnation = g->note_version;
-    g->env.sign(g->env.arg, GOSSIP_NOTE, g->note_meta, g->note_len, sig);
+    g->env.sign(g->env.arg, GOSSIP_NOTE, g->note_version, g->note_meta, g->note_len, sig);
     it.sig = sig;
     rule_note(g, &it);
     mem_free(TAKE(g->note_meta));
@@ -410,13 +410,13 @@ int gossip_frame(struct gossip *g, int64_t now_ns, uint64_t from, enum gossip_fr
     return rc;
 }
 
-void gossip_session_up(struct gossip *g, int64_t now_ns, uint64_t nid, bool dialled)
+void gossip_session_up(struct gossip *g, int64_t now_ns, uint64_t nid)
 {
     struct member *m;
 
     clock_in(g, now_ns);
     m = view_find(&g->view, nid);
-    if (dialled && (m == NULL || !member_present(m)))
+    if (m == NULL || !member_present(m))
         pushpull_start(g, nid);
     clock_out(g);
 }

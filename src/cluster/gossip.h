@@ -42,8 +42,9 @@ struct gossip_env {
     int64_t (*heard_ns)(void *arg, uint64_t nid);
     /* Node id of a key, or 0 when the key may not be a member. */
     uint64_t (*nid_of)(void *arg, const uint8_t key[MEMBER_KEY_BYTES]);
-    void (*sign)(void *arg, enum gossip_kind kind, const uint8_t *data, size_t len,
-                 uint8_t sig[MEMBER_SIG_BYTES]);
+    /* ALIVE: a MemberBody; NOTE: metadata and its version. */
+    void (*sign)(void *arg, enum gossip_kind kind, uint64_t version, const uint8_t *data,
+                 size_t len, uint8_t sig[MEMBER_SIG_BYTES]);
     /* A note of nid; rec is what nid said about itself. */
     bool (*verify_note)(void *arg, const struct record *rec, const struct gossip_item *note);
     void (*event)(void *arg, const struct member_event *ev);
@@ -101,8 +102,8 @@ void gossip_datagram(struct gossip *g, int64_t now_ns, const struct net_addr *fr
 /* A frame from an authenticated node. -ERR_PROTOCOL: its session should end. */
 MUST_CHECK int gossip_frame(struct gossip *g, int64_t now_ns, uint64_t from, enum gossip_frame kind,
                             const uint8_t *data, size_t len);
-/* A session is up. The dialler asks for a push/pull when the views may differ. */
-void gossip_session_up(struct gossip *g, int64_t now_ns, uint64_t nid, bool dialled);
+/* A session is up. Asks for a push/pull when we do not see that node as present. */
+void gossip_session_up(struct gossip *g, int64_t now_ns, uint64_t nid);
 /* The vital figures of a peer came with a tick of its session. */
 void gossip_vital(struct gossip *g, int64_t now_ns, uint64_t nid, const struct vital *v);
 

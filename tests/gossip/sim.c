@@ -133,8 +133,8 @@ static void fake_key(const struct sim_node *n, uint8_t key[MEMBER_KEY_BYTES])
     memcpy(key, &n->nid, sizeof(n->nid));
 }
 
-static void fake_sign(void *arg, enum gossip_kind kind, const uint8_t *data, size_t len,
-                      uint8_t sig[MEMBER_SIG_BYTES])
+static void fake_sign(void *arg, enum gossip_kind kind, uint64_t version, const uint8_t *data,
+                      size_t len, uint8_t sig[MEMBER_SIG_BYTES])
 {
     uint8_t key[MEMBER_KEY_BYTES];
 
@@ -315,7 +315,7 @@ void sim_start_all(struct sim *s)
 void sim_join(struct sim *s, uint32_t i, uint32_t seed)
 {
     post(s, EV_UP, &s->nodes[i], &s->nodes[seed], NULL, 0, 0);
-    post(s, EV_UP, &s->nodes[seed], &s->nodes[i], NULL, 0, 1);
+    post(s, EV_UP, &s->nodes[seed], &s->nodes[i], NULL, 0, 0);
 }
 
 void sim_crash(struct sim *s, uint32_t i)
@@ -348,7 +348,7 @@ static void deliver(struct sim *s, struct sim_node *n, const struct sim_event *e
         ASSERT(rc == 0);
         break;
     case EV_UP:
-        gossip_session_up(n->g, s->now, s->nodes[p->from].nid, p->kind == 1);
+        gossip_session_up(n->g, s->now, s->nodes[p->from].nid);
         break;
     }
 }
