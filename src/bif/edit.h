@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * edit.h - lines from a person at a terminal, for the shells of the languages
+ */
+#ifndef BIF_EDIT_H
+#define BIF_EDIT_H
+
+#include "base/bytes.h"
+
+enum edit_result { EDIT_LINE, EDIT_END, EDIT_INTERRUPT };
+
+/* Filled by a program that has a line editor, before vm_start; NULL in all others. */
+struct edit_hooks {
+    bool (*is_terminal)(void);
+    /* Append a line without its end to out. Blocks; called by one thread at a time, on one of the
+     * threads for blocking work. */
+    enum edit_result (*read_line)(const char *prompt, struct buf *out);
+};
+
+extern const struct edit_hooks *edit_hooks;
+
+#endif
