@@ -108,9 +108,9 @@ size_t peer_frame_term_len(const struct peer_frame *f);
 /* The number under which the term may name this atom (ATOM_CACHE_REF); -1: the frame has 255
  * already, write it out as SMALL_ATOM_UTF8_EXT or ATOM_UTF8_EXT. */
 int peer_frame_atom(struct peer_frame *f, term atom);
-/* The rest of the frame. sig->term is not looked at unless nothing was written to the frame;
+/* The rest of the frame, which may move. sig->term is not looked at unless nothing was written to the frame;
  * sig->atoms never. send_name takes the name in sig->name. */
-void peer_frame_seal(struct peer_frame *f, const struct wire_sig *sig);
+MUST_CHECK struct peer_frame *peer_frame_seal(struct peer_frame *f, const struct wire_sig *sig);
 /* A frame of any kind whose body is packed already (protobuf-c). No atoms. */
 struct peer_frame *peer_frame_packed(enum frame_kind kind, const void *body, size_t len);
 
@@ -191,7 +191,7 @@ struct peer_watch {
      * not held up. The next session of this peer is not up before. */
     bool (*down)(const struct peer_info *p, session_id s, enum peer_end why);
     void (*writable)(session_id s);     /* after PEER_BUSY; any may be NULL */
-    struct peer_watch *next;            /* ours */
+    struct peer_watch *next, *next_reversed;        /* ours */
 };
 /* Before peer_start; told in the order of calls for up, in the reverse for down. Not taken. */
 void peer_watch(struct peer_watch *w);

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -63,6 +64,7 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
     atomic_store_explicit(&l->late_ns, l->beat_ns != 0 ? now - l->beat_ns - BEAT_NS : 0,
                           memory_order_relaxed);
     l->beat_ns = now;
+    epoch_flush();                          /* what callbacks retired */
 }
 
 static void *loop_main(void *arg)
@@ -71,7 +73,9 @@ static void *loop_main(void *arg)
 
     pthread_setname_np(pthread_self(), l->name);
     event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY);
-    run_posted(l);
+    while (atomic_load_explicit(&l->posted, memory_order_relaxed) != NULL)
+        run_posted(l);                      /* relaxed: run_posted acquires */
+    epoch_flush();
     return NULL;
 }
 

@@ -327,20 +327,13 @@ void sig_write(const struct wire_sig *s, struct buf *out)
 #define TAG_FRAMES TAG(1, WIRE_BYTES)       /* of Batch */
 #define TAG_FLAGS  TAG(1, WIRE_VARINT)      /* of Frame */
 
-int batch_next(struct reader *r, struct frame_view *ret)
+int frame_view_read(const void *data, size_t len, struct frame_view *ret)
 {
-    struct reader in;
-    struct span all;
+    struct reader in = reader_make(data, len);
     bool body = false;
 
-    if (r->at == r->end)
-        return 0;
-    if (*r->at++ != TAG_FRAMES)
-        return -ERR_PROTOCOL;
-    all = read_bytes(r);
-    in = reader_make(all.data, all.len);
     memset(ret, 0, sizeof *ret);
-    while (!r->bad && !in.bad && in.at < in.end) {
+    while (!in.bad && in.at < in.end) {
         uint64_t tag = varint_short(&in);
 
         if (tag == TAG_FLAGS) {
@@ -353,7 +346,21 @@ int batch_next(struct reader *r, struct frame_view *ret)
             return -ERR_PROTOCOL;
         }
     }
-    return r->bad || in.bad || !body ? -ERR_PROTOCOL : 1;
+    return in.bad || !body ? -ERR_PROTOCOL : 0;
+}
+
+int batch_next(struct reader *r, struct frame_view *ret)
+{
+    struct span all;
+
+    if (r->at == r->end)
+        return 0;
+    if (*r->at++ != TAG_FRAMES)
+        return -ERR_PROTOCOL;
+    all = read_bytes(r);
+    if (r->bad || frame_view_read(all.data, all.len, ret) < 0)
+        return -ERR_PROTOCOL;
+    return 1;
 }
 
 static size_t frame_len(unsigned kind, uint32_t flags, size_t len)

@@ -79,6 +79,8 @@ void     sig_write(const struct wire_sig *s, struct buf *out);
 
 struct frame_view { unsigned kind; uint32_t flags; struct span body; };
 
+/* One packed Frame. -ERR_PROTOCOL: damaged, or not exactly one body. */
+MUST_CHECK int frame_view_read(const void *data, size_t len, struct frame_view *ret);
 /* The next frame of a Batch: 1, 0 at the end, -ERR_PROTOCOL. */
 MUST_CHECK int batch_next(struct reader *r, struct frame_view *ret);
 /* What stands before a body of len bytes; returns the end. */
