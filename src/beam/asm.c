@@ -301,12 +301,18 @@ static const char *line_file(struct assembler *a)
     return a->file.len > 0 ? buf_cstr(&a->file) : a->source;
 }
 
-/* A row of the line table: of the line given, or of this one. */
+/* A row of the line table: of the line given, or of this one; none is the row for no place. */
 static int line_operand(struct assembler *a, struct beam_arg *arg)
 {
     uint64_t line = a->t.tok.line;
-    int rc = a->t.tok.kind == TOK_INT ? text_count(&a->t, 0xfffffe, &line) : 0;
+    int rc = 0;
 
+    if (text_is_atom(&a->t, "none")) {
+        *arg = BARG_U(0);
+        return text_next(&a->t);
+    }
+    if (a->t.tok.kind == TOK_INT)
+        rc = text_count(&a->t, 0xfffffe, &line);
     if (rc == 0)
         *arg = BARG_U(beam_add_line(a->w, line_file(a), (uint32_t)line));
     return rc;
@@ -367,16 +373,26 @@ static uint32_t fun_row(struct assembler *a, uint32_t index, uint32_t num_free)
     return row;
 }
 
-/* The tag of call_fun2: safe, unsafe, or a function that an earlier make_fun3 named. */
+/* The tag of call_fun2: safe, unsafe, or a function that an earlier make_fun3 named; or one with
+ * the number of its free variables behind a colon, wherever that fun is made. */
 static int fun_tag_operand(struct assembler *a, struct beam_arg *arg)
 {
     uint32_t index;
+    uint64_t num_free;
     struct place at = here(a);
     int rc;
 
     if (text_is_atom(&a->t, "safe") || text_is_atom(&a->t, "unsafe"))
         return term_operand(a, arg);
     rc = take_function(a, &index);
+    if (rc == 0 && text_is_punct(&a->t, ':')) {
+        rc = text_next(&a->t);
+        if (rc == 0)
+            rc = text_count(&a->t, a->functions[index].arity, &num_free);
+        if (rc == 0)
+            *arg = BARG_U(fun_row(a, index, (uint32_t)num_free));
+        return rc;
+    }
     for (uint32_t i = 0; rc == 0 && i < a->n_funs; i++) {
         if (a->funs[i].function == index) {
             *arg = BARG_U(a->funs[i].row);
@@ -528,6 +544,18 @@ static int operands(struct assembler *a, const char *letters, struct beam_arg *a
     return 0;
 }
 
+/* The row of a make_fun2, after whose function the number of free variables may stand. */
+static int old_fun(struct assembler *a, struct beam_arg *fun)
+{
+    uint64_t num_free = 0;
+    int rc = 0;
+
+    if (a->t.tok.kind == TOK_INT)
+        rc = text_count(&a->t, a->functions[fun->u].arity, &num_free);
+    fun->u = fun_row(a, (uint32_t)fun->u, (uint32_t)num_free);
+    return rc;
+}
+
 static int instruction(struct assembler *a)
 {
     unsigned op = beam_op_find((const char *)a->t.tok.text.data, a->t.tok.text.len);
@@ -549,7 +577,9 @@ static int instruction(struct assembler *a)
     if (op == BOP_make_fun3)
         args[0].u = fun_row(a, (uint32_t)args[0].u, args[2].n);
     else if (op == BOP_make_fun2)
-        args[0].u = fun_row(a, (uint32_t)args[0].u, 0);
+        rc = old_fun(a, &args[0]);
+    if (rc < 0)
+        return rc;
     beam_emit_args(a->w, op, args);
     return 0;
 }
@@ -598,6 +628,43 @@ static int dir_attribute(struct assembler *a)
     return rc;
 }
 
+/* One term for all of module_info(attributes), instead of attribute lines, or for (compile). */
+static int whole_info(struct assembler *a,
+                      void (*set)(struct beam_writer *w, const void *etf, size_t len))
+{
+    struct buf etf = { 0 };
+    int rc;
+
+    buf_u8(&etf, 131);
+    rc = text_term(&a->t, &etf);
+    if (rc == 0)
+        set(a->w, etf.data, etf.len);
+    buf_fini(&etf);
+    return rc;
+}
+
+static int dir_attributes(struct assembler *a)
+{
+    return whole_info(a, beam_set_attributes);
+}
+
+static int dir_compile_info(struct assembler *a)
+{
+    return whole_info(a, beam_set_compile_info);
+}
+
+/* The start of the string table, so that operands may give offsets into it. */
+static int dir_strings(struct assembler *a)
+{
+    struct beam_arg at;
+    int rc;
+
+    if (a->t.tok.kind != TOK_STRING)
+        return text_fail(&a->t, "a string was expected here");
+    rc = string_operand(a, &at);
+    return rc < 0 || at.u == 0 ? rc : text_fail(&a->t, "other strings come before this line");
+}
+
 static int dir_file(struct assembler *a)
 {
     if (a->t.tok.kind != TOK_STRING || a->t.tok.text.len == 0 || a->t.tok.text.len > 4 * 1024)
@@ -616,11 +683,14 @@ static int dir_function(struct assembler *a)
 {
     static const struct buf clause = { .data = (uint8_t *)(uintptr_t)"clause", .len = 6 };
     struct place at = here(a);
-    uint32_t index, line = beam_add_line(a->w, line_file(a), at.line);
+    struct beam_arg line = { 0 };
+    uint32_t index;
     int rc = close_function(a);
 
     if (rc == 0)
         rc = take_function(a, &index);
+    if (rc == 0)
+        rc = line_operand(a, &line);
     if (rc < 0)
         return rc;
     struct function *f = &a->functions[index];
@@ -633,7 +703,7 @@ static int dir_function(struct assembler *a)
     f->defined = true;
     a->in_function = true;
     rc = define_label(a, label_find(a, &clause, at));
-    beam_emit_args(a->w, BOP_line, (struct beam_arg[]){ BARG_U(line) });
+    beam_emit_args(a->w, BOP_line, &line);
     beam_emit_args(a->w, BOP_func_info, (struct beam_arg[]){ BARG_ATOM(a->module),
                                                              BARG_ATOM(f->name),
                                                              BARG_U(f->arity) });
@@ -647,8 +717,9 @@ static const struct {
     const char *name;
     int (*handler)(struct assembler *a);
 } directives[] = {
-    { "export", dir_export }, { "attribute", dir_attribute }, { "file", dir_file },
-    { "function", dir_function },
+    { "export", dir_export }, { "attribute", dir_attribute }, { "attributes", dir_attributes },
+    { "compile_info", dir_compile_info }, { "file", dir_file }, { "function", dir_function },
+    { "strings", dir_strings },
 };
 
 /* Is the atom under the eye followed by a colon, as label definitions are? */

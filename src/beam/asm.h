@@ -8,10 +8,15 @@
  *     module counter                    the first line
  *     export start/0 add/1              functions that others may call
  *     attribute author "someone"        for module_info(attributes)
+ *     attributes [{author, ["x"]}]      all of them as one term, instead
+ *     compile_info []                   what module_info(compile) gives
+ *     strings "abc"                     the start of the string table
  *     file "counter.s"                  file of the line numbers that follow
  *     function add/1                    its code follows, up to the next function
+ *     function add/1 17                 the same, at line 17 of its file (none: at no place)
  *     loop:                             a label, known inside the function
  *         line                          this line of the text is where the next call is
+ *         line 18                       or another one, or none
  *         move x0 y1                    registers: x0.. y0.. fr0..
  *         move {ok, [1, "two"]} x0      terms as in Erlang; 'x0' is the atom
  *         is_eq_exact @loop x0 -7       @label; @none where a failure raises

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-    EXT_NEW_FLOAT = 70, EXT_SMALL_INT = 97, EXT_INT = 98, EXT_SMALL_TUPLE = 104, EXT_TUPLE = 105,
+    EXT_NEW_FLOAT = 70, EXT_BIT_BINARY = 77, EXT_SMALL_INT = 97, EXT_INT = 98, EXT_SMALL_TUPLE = 104, EXT_TUPLE = 105,
     EXT_NIL = 106, EXT_STRING = 107, EXT_LIST = 108, EXT_BINARY = 109, EXT_SMALL_BIG = 110,
     EXT_BIG = 111, EXT_EXPORT = 113, EXT_MAP = 116, EXT_ATOM = 118, EXT_SMALL_ATOM = 119,
 };
@@ -525,8 +525,27 @@ static int map_term(struct text *t, struct buf *out, unsigned depth)
     return 0;
 }
 
-/* One segment of a binary: an integer of one byte, or a string, with /utf8 or without. */
-static int binary_segment(struct text *t, struct buf *out)
+/* Value:Size of fewer than eight bits, the value having been read: the last segment. */
+static int bits_segment(struct text *t, struct buf *out, uint64_t v, unsigned *ret_bits)
+{
+    uint64_t bits;
+    int rc = text_next(t);
+
+    if (rc == 0)
+        rc = text_count(t, 7, &bits);
+    if (rc < 0)
+        return rc;
+    if (bits == 0 || v >> bits != 0)
+        return text_fail(t, "a value of 1 to 7 bits was expected here");
+    if (!text_is_punct(t, PUNCT_CLOSE_BIN))
+        return text_fail(t, "bits that are no whole byte come last");
+    buf_u8(out, (uint8_t)(v << (8 - bits)));
+    *ret_bits = (unsigned)bits;
+    return 0;
+}
+
+/* One segment of a binary: an integer of one byte, or a string, with /utf8 or without; or bits. */
+static int binary_segment(struct text *t, struct buf *out, unsigned *ret_bits)
 {
     struct buf points = { 0 };
     bool utf8 = false;
@@ -544,6 +563,8 @@ static int binary_segment(struct text *t, struct buf *out)
         }
     } else {
         rc = text_count(t, 255, &v);
+        if (rc == 0 && text_is_punct(t, ':'))
+            return bits_segment(t, out, v, ret_bits);
         if (rc == 0)
             buf_be(&points, v, 4);
     }
@@ -560,6 +581,7 @@ static int binary_segment(struct text *t, struct buf *out)
 static int binary_term(struct text *t, struct buf *out)
 {
     size_t start = out->len;
+    unsigned bits = 0;
     bool first = true;
     int rc = text_next(t);
 
@@ -568,12 +590,18 @@ static int binary_term(struct text *t, struct buf *out)
     while (rc == 0 && !text_is_punct(t, PUNCT_CLOSE_BIN)) {
         rc = first ? 0 : text_expect(t, ',');
         if (rc == 0)
-            rc = binary_segment(t, out);
+            rc = binary_segment(t, out, &bits);
         first = false;
     }
     if (rc < 0)
         return rc;
     patch_count(out, start + 1, (uint32_t)(out->len - start - 5));
+    if (bits != 0) {            /* the other kind has one byte more in its head */
+        buf_u8(out, 0);
+        memmove(out->data + start + 6, out->data + start + 5, out->len - start - 6);
+        out->data[start] = EXT_BIT_BINARY;
+        out->data[start + 5] = (uint8_t)bits;
+    }
     return 0;
 }
 

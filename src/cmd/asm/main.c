@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c - rnode-asm: assemble one text (language: beam/asm.h) into a .beam file
+ * main.c - rnode-asm: one text (language: beam/asm.h) into a .beam file, or back
  *
  * Usage: rnode-asm [-z] [-o OUT] FILE.s        -z: gzip the result; OUT: FILE.beam beside FILE.s
+ *        rnode-asm -d [-o OUT] FILE.beam       disassemble; OUT: standard output
  * Exit codes: 0 done, 1 the text has an error, 2 wrong usage or a file cannot be read or written.
  */
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "beam/asm.h"
+#include "beam/disasm.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: rnode-asm [-z] [-o OUT.beam] FILE.s\n");
+    fprintf(stderr, "usage: rnode-asm [-z] [-o OUT.beam] FILE.s\n"
+                    "       rnode-asm -d [-o OUT.s] FILE.beam\n");
     return 2;
 }
 
@@ -67,29 +70,63 @@ static int assemble(const char *in, const char *out, const struct asm_options *o
     return status;
 }
 
+/* out NULL: to standard output. */
+static int disassemble(const char *in, const char *out)
+{
+    struct buf file = { 0 }, text = { 0 };
+    struct beam_file f = { 0 };
+    struct beam_error error;
+    int status = 0;
+
+    if (!read_file(in, &file)) {
+        perror(in);
+        status = 2;
+    } else if (beam_open(file.data, file.len, false, &f, &error) < 0 ||
+               beam_disassemble(&f, &text, &error) < 0) {
+        fprintf(stderr, "%s: %s\n", in, error.text);
+        status = 1;
+    } else if (out == NULL ? fwrite(text.data, 1, text.len, stdout) != text.len
+                           : !write_file(out, &text)) {
+        perror(out == NULL ? "standard output" : out);
+        status = 2;
+    }
+    beam_close(&f);
+    buf_fini(&text);
+    buf_fini(&file);
+    return status;
+}
+
+/* FILE.beam beside FILE.s */
+static char *beam_beside(const char *in)
+{
+    const char *dot = strrchr(in, '.');
+    int stem = dot != NULL && strchr(dot, '/') == NULL ? (int)(dot - in) : (int)strlen(in);
+
+    return mem_printf("%.*s.beam", stem, in);
+}
+
 int main(int argc, char **argv)
 {
     struct asm_options options = { false };
+    bool back = false;
     char *out = NULL;
     int opt, status;
 
-    while ((opt = getopt(argc, argv, "zo:")) != -1) {
+    while ((opt = getopt(argc, argv, "dzo:")) != -1) {
         if (opt == 'z')
             options.compress = true;
+        else if (opt == 'd')
+            back = true;
         else if (opt == 'o' && out == NULL)
             out = mem_strdup(optarg);
         else
             return usage();
     }
-    if (optind != argc - 1)
+    if (optind != argc - 1 || (back && options.compress))
         return usage();
-    if (out == NULL) {
-        const char *in = argv[optind], *dot = strrchr(in, '.');
-        int stem = dot != NULL && strchr(dot, '/') == NULL ? (int)(dot - in) : (int)strlen(in);
-
-        out = mem_printf("%.*s.beam", stem, in);
-    }
-    status = assemble(argv[optind], out, &options);
+    if (!back && out == NULL)
+        out = beam_beside(argv[optind]);
+    status = back ? disassemble(argv[optind], out) : assemble(argv[optind], out, &options);
     mem_free(out);
     return status;
 }

@@ -3,6 +3,7 @@
  * t_beam.c - files of the real compilers, files of our own, and files that somebody broke
  */
 #include "beam/asm.h"
+#include "beam/disasm.h"
 #include "beam/decode.h"
 #include "beam/write.h"
 
@@ -386,8 +387,16 @@ static void example(struct buf *out, bool compress)
 static void walk_copy(const uint8_t *data, size_t len)
 {
     uint8_t *copy = mem_dup(data, len);
+    struct buf text = { 0 };
+    struct beam_file f;
+    struct beam_error e;
 
     (void)walk(copy, len, NULL);
+    if (beam_open(copy, len, false, &f, &e) == 0) {
+        (void)!beam_disassemble(&f, &text, &e);
+        beam_close(&f);
+    }
+    buf_fini(&text);
     mem_free(copy);
 }
 
