@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * build.c - check, build, explain
+ */
+#include "cmd/rata/rata.h"
+
+#include "base/alloc.h"
+#include "base/errors.h"
+#include "base/suggest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int cmd_check(int argc, char **argv)
+{
+    struct rata_options o;
+    struct rata_texts t;
+    struct rata_compile c = { .check_only = true, .warn = true };
+    int rc;
+
+    if (!rata_options(&o, argc, argv, false))
+        return RATA_USAGE;
+    if (o.n_words == 0)
+        return rata_usage("check needs a FILE");
+    rc = rata_texts_read(&t, o.words, (size_t)o.n_words);
+    if (rc == RATA_OK)
+        rc = rata_build_texts(&c, &o, &t);
+    rata_compile_fini(&c);
+    rata_texts_free(&t);
+    return rc;
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+static bool make_folder(const char *path)
+{
+    char *part = mem_strdup(path);
+    bool ok = true;
+
+    for (char *s = part + 1; ok && *s != 0; s++) {
+        if (*s != '/')
+            continue;
+        *s = 0;
+        ok = mkdir(part, 0777) == 0 || errno == EEXIST;
+        *s = '/';
+    }
+    ok = ok && (mkdir(part, 0777) == 0 || errno == EEXIST);
+    mem_free(part);
+    return ok;
+}
+
+/* Write to a name beside it and rename, so that nobody reads half a file. */
+static bool write_file(const char *path, const void *data, size_t len)
+{
+    char *part = mem_printf("%s.part", path);
+    FILE *f = fopen(part, "wbe");
+    bool ok = f != NULL && fwrite(data, 1, len, f) == len;
+
+    if (f != NULL)
+        ok = fclose(f) == 0 && ok;
+    ok = ok && rename(part, path) == 0;
+    mem_free(part);
+    return ok;
+}
+
+static int cannot_write(const char *path)
+{
+    fprintf(stderr, "error: cannot write %s: %s\n", path, strerror(errno));
+    return RATA_CANNOT_CREATE;
+}
+
+int rata_write_beams(const struct rata_compile *c, const char *folder)
+{
+    int rc = RATA_OK;
+
+    if (!make_folder(folder))
+        return cannot_write(folder);
+    for (size_t i = 0; i < c->n_beams && rc == RATA_OK; i++) {
+        char *path = mem_printf("%s/%s.beam", folder, c->beams[i].module);
+
+        if (!write_file(path, c->beams[i].data, c->beams[i].len))
+            rc = cannot_write(path);
+        mem_free(path);
+    }
+    return rc;
+}
+
+int cmd_build(int argc, char **argv)
+{
+    struct rata_options o;
+    struct rata_texts t;
+    struct rata_compile c = { .warn = true };
+    int rc;
+
+    if (!rata_options(&o, argc, argv, false))
+        return RATA_USAGE;
+    if (o.n_words == 0)
+        return rata_usage("build needs a FILE");
+    rc = rata_texts_read(&t, o.words, (size_t)o.n_words);
+    if (rc == RATA_OK)
+        rc = rata_build_texts(&c, &o, &t);
+    if (rc == RATA_OK)
+        rc = rata_write_beams(&c, o.out != NULL ? o.out : "ebin");
+    rata_compile_fini(&c);
+    rata_texts_free(&t);
+    return rc;
+}
+
+/* --- explain --------------------------------------------------------------------------------- */
+
+int cmd_explain(int argc, char **argv)
+{
+    const char *title = argc == 1 ? diag_title(argv[0]) : NULL;
+
+    if (argc != 1)
+        return rata_usage("explain needs one CODE, such as E0201");
+    if (title == NULL) {
+        fprintf(stderr, "error: `%s` is no code of this compiler\n"
+                "  = hint: codes look like E0201; they stand in brackets before the message\n", argv[0]);
+        return RATA_USAGE;
+    }
+    printf("%s: %s\n\n%s", argv[0], title, diag_explanation(argv[0]));
+    return RATA_OK;
+}

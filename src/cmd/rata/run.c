@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c - rata run: source to a running program, without files in between
+ */
+#include "cmd/rata/rata.h"
+
+#include <string.h>
+
+static bool is_beam(const char *word)
+{
+    size_t n = strlen(word);
+
+    return n > 5 && strcmp(word + n - 5, ".beam") == 0;
+}
+
+/* A .beam runs with the folder it lies in on the path, for the other modules of the program. */
+static int run_beam(struct rata_options *o)
+{
+    static char folder[4096];
+    const char *slash = strrchr(o->words[0], '/');
+    size_t len = slash != NULL ? (size_t)(slash - o->words[0]) : 1;
+    struct rata_compile none = { 0 };
+
+    if (len < sizeof folder && o->n_path + 1 < ARRAY_LEN(o->path)) {
+        memcpy(folder, slash != NULL ? o->words[0] : ".", len);
+        o->path[o->n_path++] = folder;
+    }
+    rata_run_beams(&none, o->words, 1, o, o->words + 1);
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct rata_options o;
+    struct rata_texts t;
+    struct rata_text eval;
+    struct rata_compile c = { 0 };
+    int rc;
+
+    if (!rata_options(&o, argc, argv, true))
+        return RATA_USAGE;
+    if (o.eval != NULL) {
+        eval = (struct rata_text){ "-e", o.eval, strlen(o.eval) };
+        rc = rata_build_texts(&c, &o, &(struct rata_texts){ &eval, NULL, 1 });
+        if (rc == RATA_OK)
+            rata_run_beams(&c, NULL, 0, &o, o.words);
+        rata_compile_fini(&c);
+        return rc;
+    }
+    if (o.n_words == 0)
+        return rata_usage("run needs a FILE or -e EXPR");
+    if (is_beam(o.words[0]))
+        return run_beam(&o);
+    rc = rata_texts_read(&t, o.words, 1);
+    if (rc == RATA_OK)
+        rc = rata_build_texts(&c, &o, &t);
+    if (rc == RATA_OK)
+        rata_run_beams(&c, NULL, 0, &o, o.words + 1);
+    rata_compile_fini(&c);
+    rata_texts_free(&t);
+    return rc;
+}
