@@ -44,7 +44,7 @@ static void parameters(struct resolver *r, const struct node *fn, bool in_module
         }
         seen_default |= param->b != NULL;
         if (param->b != NULL)
-            resolve(r, param->b);
+            resolve_node(r, param->b);
         if (param->c != NULL)
             resolve_type(r, param->c);
     }
@@ -189,7 +189,7 @@ static void short_fn(struct resolver *r, struct node *n)
 
     r->short_fn = &s;
     r->functions++;
-    resolve(r, n->a);
+    resolve_node(r, n->a);
     r->functions--;
     r->short_fn = s.outer;
     order_params(r, n);
@@ -273,8 +273,8 @@ static void binary(struct resolver *r, struct node *n)
     }
     if (n->op == TOK_DIVIDE && n->flag && resolve_capture(r, n))
         return;
-    resolve(r, n->a);
-    resolve(r, n->b);
+    resolve_node(r, n->a);
+    resolve_node(r, n->b);
 }
 
 static void not_here(struct resolver *r, const struct node *n)
@@ -307,7 +307,7 @@ static void try_expression(struct resolver *r, struct node *n)
                              .text_len = n->text_len };
 
         pattern_begin(r);
-        n->bound = bind(r, &name);
+        n->bound = name_bind(r, &name);
         n->bound->quiet = true;
     }
     clauses(r, &n->list);
@@ -320,7 +320,7 @@ static void receive(struct resolver *r, struct node *n)
 {
     clauses(r, &n->list);
     if (n->a != NULL) {
-        resolve(r, n->a);
+        resolve_node(r, n->a);
         resolve_block(r, n->b);
     }
 }
@@ -331,16 +331,16 @@ static void match(struct resolver *r, struct node *n)
 
     if (own) {                              /* the function may call itself */
         pattern_begin(r);
-        n->a->bound = bind(r, n->a);
+        n->a->bound = name_bind(r, n->a);
         n->a->bound->own_function = true;
         n->a->meaning = MEANS_VARIABLE;
-        resolve(r, n->b);
+        resolve_node(r, n->b);
         return;
     }
     if (n->b->kind == N_MATCH)
         match(r, n->b);
     else
-        resolve(r, n->b);
+        resolve_node(r, n->b);
     n->b->has_return |= n->b->b != NULL && n->b->kind == N_MATCH && n->b->b->has_return;
     pattern_begin(r);
     resolve_pattern(r, n->a);
@@ -404,7 +404,7 @@ static void expression(struct resolver *r, struct node *n)
         not_here(r, n);
         break;
     case N_CASE:
-        resolve(r, n->a);
+        resolve_node(r, n->a);
         clauses(r, &n->list);
         break;
     case N_COND:
@@ -417,10 +417,10 @@ static void expression(struct resolver *r, struct node *n)
         receive(r, n);
         break;
     case N_IF:
-        resolve(r, n->a);
+        resolve_node(r, n->a);
         resolve_block(r, n->b);
         if (n->c != NULL)
-            resolve(r, n->c);
+            resolve_node(r, n->c);
         break;
     case N_BLOCK:
         resolve_block(r, n);
@@ -432,16 +432,16 @@ static void expression(struct resolver *r, struct node *n)
             diag_hint(r->d, it, "a program ends with its last statement; print(...) shows a value");
         }
         if (n->a != NULL)
-            resolve(r, n->a);
+            resolve_node(r, n->a);
         break;
     default:
         resolve_list(r, &n->list);
         if (n->a != NULL)
-            resolve(r, n->a);
+            resolve_node(r, n->a);
         if (n->b != NULL)
-            resolve(r, n->b);
+            resolve_node(r, n->b);
         if (n->c != NULL)
-            resolve(r, n->c);
+            resolve_node(r, n->c);
     }
 }
 
@@ -459,7 +459,7 @@ static bool returns(const struct node *n)
            || (n->c != NULL && n->c->has_return);
 }
 
-void resolve(struct resolver *r, struct node *n)
+void resolve_node(struct resolver *r, struct node *n)
 {
     if (n->kind == N_MATCH && n->flag)
         match(r, n);
@@ -471,7 +471,7 @@ void resolve(struct resolver *r, struct node *n)
 void resolve_list(struct resolver *r, const struct node_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
-        resolve(r, list->at[i]);
+        resolve_node(r, list->at[i]);
 }
 
 void resolve_block(struct resolver *r, struct node *block)

@@ -100,7 +100,7 @@ static void suggest_own(struct resolver *r, struct diagnostic *it, const char *n
         known[n++] = r->module->functions[i]->name;
     for (size_t i = 0; i < n_core_fns; i++)
         known[n++] = core_fns[i].name;
-    suggest(r, it, name, known, n, "");
+    hint_nearest(r, it, name, known, n, "");
 }
 
 static void undefined_name(struct resolver *r, const struct node *n)
@@ -156,7 +156,7 @@ static void no_such_function(struct resolver *r, const struct node *member, cons
     }
     it = diag_error(r->d, member->mark, "E0213", "module %s has no function `%s`",
                     source_name(beam), member->text);
-    suggest(r, it, member->text, names, n, arena_printf(r->a, "%s.", source_name(beam)));
+    hint_nearest(r, it, member->text, names, n, arena_printf(r->a, "%s.", source_name(beam)));
 }
 
 /* --- names ----------------------------------------------------------------------------------- */
@@ -201,7 +201,7 @@ static void set_value(struct resolver *r, struct node *n, const struct found *f,
 
 void resolve_name(struct resolver *r, struct node *n)
 {
-    struct binding *b = lookup(r, n->text, n->text_len);
+    struct binding *b = name_lookup(r, n->text, n->text_len);
     struct found f = { 0 };
     const struct function *constant;
     bool unchecked;
@@ -234,7 +234,7 @@ static bool find_remote(struct resolver *r, const struct node *member, const cha
                         uint32_t wanted, struct found *f, bool *ret_constant)
 {
     struct module *m = module_by_beam(r, beam);
-    const struct known_module *known = m == NULL ? outside(r, beam) : NULL;
+    const struct known_module *known = m == NULL ? module_outside(r, beam) : NULL;
 
     *ret_constant = false;
     if (m == NULL && known == NULL) {
@@ -290,7 +290,7 @@ void resolve_member(struct resolver *r, struct node *n)
         return;
     }
     if (beam == NULL) {
-        resolve(r, n->a);
+        resolve_node(r, n->a);
         n->meaning = MEANS_FIELD;
         return;
     }
@@ -310,7 +310,7 @@ bool resolve_capture(struct resolver *r, struct node *n)
     for (const char *s = n->b->text; *s >= '0' && *s <= '9' && arity < 1000; s++)
         arity = arity * 10 + (uint32_t)(*s - '0');
     if (left->kind == N_NAME) {
-        if (lookup(r, left->text, left->text_len) != NULL)
+        if (name_lookup(r, left->text, left->text_len) != NULL)
             return false;
         find_own(r, left->text, arity, &f);
         if (f.n == 0 || (f.callee.function != NULL && f.callee.function->constant && !f.exact))
@@ -347,7 +347,7 @@ static void call_name(struct resolver *r, struct node *n)
     uint32_t arity = (uint32_t)n->list.n;
     struct found f = { 0 };
 
-    if (lookup(r, left->text, left->text_len) != NULL) {
+    if (name_lookup(r, left->text, left->text_len) != NULL) {
         resolve_name(r, left);
         n->meaning = MEANS_APPLY;
         return;
@@ -430,7 +430,7 @@ void resolve_call(struct resolver *r, struct node *n)
         call_member(r, n);
         break;
     default:
-        resolve(r, n->a);
+        resolve_node(r, n->a);
         n->meaning = MEANS_APPLY;
     }
     if (n->list.n > 255)

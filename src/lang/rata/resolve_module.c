@@ -35,7 +35,7 @@ struct function *function_find(struct module *m, const char *name, uint32_t arit
     return NULL;
 }
 
-const struct known_module *outside(struct resolver *r, const char *beam)
+const struct known_module *module_outside(struct resolver *r, const char *beam)
 {
     const struct module_source *src = r->pr->outside;
 
@@ -89,7 +89,7 @@ const char *module_of(struct resolver *r, const struct node *n, bool *ret_unchec
         }
         return path_beam(r, n->text);
     case N_NAME:
-        if (lookup(r, n->text, n->text_len) != NULL || (al = alias_find(r, n->text)) == NULL)
+        if (name_lookup(r, n->text, n->text_len) != NULL || (al = alias_find(r, n->text)) == NULL)
             return NULL;
         *ret_unchecked = al->unchecked;
         return al->module;
@@ -120,7 +120,7 @@ void unknown_module(struct resolver *r, struct span at, const char *name)
         known[i] = names[i];
     for (i = 0; i < r->pr->n_modules; i++)
         known[n + i] = r->pr->modules[i]->name;
-    suggest(r, it, name, known, n + r->pr->n_modules, "");
+    hint_nearest(r, it, name, known, n + r->pr->n_modules, "");
     if (name[0] >= 'a' && name[0] <= 'z')
         diag_hint(r->d, it, "modules of Erlang are written as atoms: :%s", name);
 }
@@ -138,7 +138,7 @@ static const char *library_target(struct resolver *r, const struct node *path, b
         return path->text;
     beam = path->kind == N_STRING ? arena_printf(r->a, "Rata.%s", path->text)
                                   : module_of(r, path, &of_alias);
-    if (module_by_beam(r, beam) != NULL || outside(r, beam) != NULL)
+    if (module_by_beam(r, beam) != NULL || module_outside(r, beam) != NULL)
         return beam;
     unknown_module(r, path->span, path->text);
     return NULL;

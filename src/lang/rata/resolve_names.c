@@ -54,7 +54,7 @@ struct symbol *symbol_get(struct resolver *r, const char *text, uint32_t len)
     return s;
 }
 
-struct binding *lookup(struct resolver *r, const char *text, uint32_t len)
+struct binding *name_lookup(struct resolver *r, const char *text, uint32_t len)
 {
     return symbol_get(r, text, len)->bound;
 }
@@ -72,7 +72,7 @@ static void warn_hidden(struct resolver *r, const struct binding *old, const str
               source_place(&r->d->sources[old->span.file], old->span.from).line);
 }
 
-struct binding *bind(struct resolver *r, const struct node *name)
+struct binding *name_bind(struct resolver *r, const struct node *name)
 {
     struct symbol *s = symbol_get(r, name->text, name->text_len);
     struct binding *b;
@@ -121,7 +121,7 @@ void warn_unused(struct resolver *r)
     }
 }
 
-void suggest(struct resolver *r, struct diagnostic *it, const char *word,
+void hint_nearest(struct resolver *r, struct diagnostic *it, const char *word,
              const char *const *known, size_t n, const char *prefix)
 {
     const char *near = suggest_nearest(word, known, n);

@@ -34,7 +34,7 @@ static void not_a_pattern(struct resolver *r, const struct node *n)
 
 static void name_pattern(struct resolver *r, struct node *n)
 {
-    struct binding *b = lookup(r, n->text, n->text_len);
+    struct binding *b = name_lookup(r, n->text, n->text_len);
 
     n->meaning = MEANS_VARIABLE;
     if (strcmp(n->text, "_") == 0)
@@ -44,12 +44,12 @@ static void name_pattern(struct resolver *r, struct node *n)
         n->bound = b;
         return;
     }
-    n->bound = bind(r, n);
+    n->bound = name_bind(r, n);
 }
 
 static void pin_pattern(struct resolver *r, struct node *n)
 {
-    struct binding *b = lookup(r, n->text, n->text_len);
+    struct binding *b = name_lookup(r, n->text, n->text_len);
     struct diagnostic *it;
 
     if (b != NULL && !(b->pattern == r->pattern && b->block == r->block)) {
@@ -191,7 +191,7 @@ static const struct core_fn *guard_function(const char *name, size_t arity)
 
 static void guard_call(struct resolver *r, struct node *n)
 {
-    const struct core_fn *fn = n->a->kind == N_NAME && lookup(r, n->a->text, n->a->text_len) == NULL
+    const struct core_fn *fn = n->a->kind == N_NAME && name_lookup(r, n->a->text, n->a->text_len) == NULL
                                ? guard_function(n->a->text, n->list.n) : NULL;
     struct callee *c;
 
@@ -228,7 +228,7 @@ void resolve_guard(struct resolver *r, struct node *n)
     case N_INT: case N_FLOAT: case N_STRING: case N_ATOM: case N_ERROR:
         break;
     case N_NAME: case N_MODULE_NAME: case N_SELF:
-        resolve(r, n);
+        resolve_node(r, n);
         if (n->meaning == MEANS_CONSTANT || n->meaning == MEANS_FUNCTION)
             not_in_guard(r, n);
         break;
@@ -287,7 +287,7 @@ void resolve_type(struct resolver *r, struct node *n)
         if (strcmp(n->text, type_names[i]) == 0)
             return;
     it = diag_error(r->d, n->span, "E0302", "unknown type `%s`", n->text);
-    suggest(r, it, n->text, type_names, ARRAY_LEN(type_names), "");
+    hint_nearest(r, it, n->text, type_names, ARRAY_LEN(type_names), "");
     diag_note(r->d, it, "types are int posint float numeric string bool symbol atom vector map "
               "tuple list set range pid function any, and [t]");
 }

@@ -39,8 +39,8 @@ struct resolver {
 
 /* --- names (resolve_names.c) --- */
 struct symbol *symbol_get(struct resolver *r, const char *text, uint32_t len);
-struct binding *bind(struct resolver *r, const struct node *name);
-struct binding *lookup(struct resolver *r, const char *text, uint32_t len);
+struct binding *name_bind(struct resolver *r, const struct node *name);
+struct binding *name_lookup(struct resolver *r, const char *text, uint32_t len);
 uint32_t block_enter(struct resolver *r);               /* a mark for block_leave */
 void block_leave(struct resolver *r, uint32_t mark, uint32_t outer_block);
 void warn_unused(struct resolver *r);
@@ -54,7 +54,7 @@ const char *module_of(struct resolver *r, const struct node *n, bool *ret_unchec
 void resolve_library(struct resolver *r, const struct node *n);
 /* E0202 with the nearest names. */
 void unknown_module(struct resolver *r, struct span at, const char *name);
-const struct known_module *outside(struct resolver *r, const char *beam);
+const struct known_module *module_outside(struct resolver *r, const char *beam);
 struct module *module_by_beam(struct resolver *r, const char *beam);
 /* "Rata.A.B" as the source names it: "A.B". */
 const char *source_name(const char *beam);
@@ -66,7 +66,7 @@ void resolve_call(struct resolver *r, struct node *n);
 bool resolve_capture(struct resolver *r, struct node *n);
 
 /* --- expressions, patterns, guards, types --- */
-void resolve(struct resolver *r, struct node *n);
+void resolve_node(struct resolver *r, struct node *n);
 void resolve_list(struct resolver *r, const struct node_list *list);
 void resolve_block(struct resolver *r, struct node *block);
 void resolve_function(struct resolver *r, struct node *n, bool in_module);
@@ -77,7 +77,7 @@ void resolve_type(struct resolver *r, struct node *n);
 void check_argument_types(struct resolver *r, const struct node *call, const struct function *f);
 
 /* A hint "did you mean `x`?" when one of the words is near. */
-void suggest(struct resolver *r, struct diagnostic *it, const char *word,
+void hint_nearest(struct resolver *r, struct diagnostic *it, const char *word,
              const char *const *known, size_t n, const char *prefix);
 
 #endif

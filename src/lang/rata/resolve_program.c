@@ -249,7 +249,7 @@ static void resolve_definition(struct resolver *r, const struct function *f)
 {
     for (size_t i = 0; i < f->defs.n; i++) {
         if (f->constant)
-            resolve(r, f->defs.at[i]->a);
+            resolve_node(r, f->defs.at[i]->a);
         else
             resolve_function(r, f->defs.at[i]->a, true);
     }
@@ -263,7 +263,7 @@ static void resolve_module(struct resolver *r, struct module *m)
         resolve_definition(r, m->functions[i]);
     resolve_list(r, &m->asserts);
     for (size_t i = 0; i < m->attributes.n; i++)
-        resolve(r, m->attributes.at[i]->a);
+        resolve_node(r, m->attributes.at[i]->a);
 }
 
 /* Newest binding of each name of the outermost block, for the REPL. */
@@ -297,7 +297,7 @@ static void preset(struct resolver *r)
         struct node name = { .kind = N_NAME, .text = pr->preset[i],
                              .text_len = (uint32_t)strlen(pr->preset[i]) };
 
-        pr->preset_bound[i] = bind(r, &name);
+        pr->preset_bound[i] = name_bind(r, &name);
         pr->preset_bound[i]->quiet = true;
     }
 }
