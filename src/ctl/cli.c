@@ -22,6 +22,7 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -471,8 +472,28 @@ static int send_request(struct cli *cli, struct client *c, struct files *fs, uin
     return 0;
 }
 
+static bool has_option(const struct cli *cli, const char *name)
+{
+    for (size_t i = 0; i < cli->noptions; i++)
+        if (strcmp(cli->options[i].key, name) == 0)
+            return true;
+    return false;
+}
+
+/* The desktop decides which browser that is; without one, the address has been printed anyway. */
+static void open_browser(const char *address)
+{
+    char *argv[] = { (char *)(uintptr_t)"xdg-open", (char *)(uintptr_t)address, NULL };
+    pid_t pid;
+
+    if (posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) != 0)
+        fprintf(stderr, "no xdg-open here: open the address yourself\n");
+}
+
 static int finish(struct cli *cli, struct client *c, const done_t *d)
 {
+    if (cli->cmd == &commands[CMD_web] && cli->render.nrows == 1 && has_option(cli, "open"))
+        open_browser(cli->render.rows[0]->row->cells[0]->text);
     if (cli->render.node == NULL && c->hello != NULL)
         cli->render.node = c->hello->hello->node;
     render_end(&cli->render, d);

@@ -25,6 +25,8 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_kill] = ctl_kill,
     [CMD_trace] = ctl_trace,
     [CMD_logs] = ctl_logs,
+    [CMD_metrics] = ctl_metrics,
+    [CMD_web] = ctl_web,
     [CMD_reload] = ctl_reload,
     [CMD_stop] = ctl_stop,
 };

@@ -23,6 +23,9 @@ struct node_api {
     size_t connections_max;         /* [loop] */
     const char *const *role_users[ROLE_COUNT];  /* [loop] users and @groups, NULL-terminated */
 
+    /* Where the observer page is, with a token for one login; the caller's. NULL: no page is
+     * served. Any thread. */
+    char *(*page_address)(void);
     void (*stop)(bool now);
     /* Read the configuration again. Complaints, or what changed, are appended to out. */
     int (*reload)(struct buf *out);

@@ -153,7 +153,7 @@ static json_t *json_cell(const column_t *col, const cell_t *c)
     }
 }
 
-static json_t *json_row(const head_t *h, const row_t *row)
+json_t *render_json_row(const head_t *h, const row_t *row)
 {
     json_t *j = json_object();
 
@@ -246,7 +246,7 @@ static void take_row(struct render *r, frame_t *f)
     } else if (r->head->head->stream && r->form <= FORM_WIDE) {
         stream_row(r, f->row);
     } else if (r->form == FORM_JSONL) {
-        json_t *j = json_row(r->head->head, f->row);
+        json_t *j = render_json_row(r->head->head, f->row);
 
         json_dumpf(j, r->out, JSON_COMPACT);
         fputc('\n', r->out);
@@ -499,7 +499,7 @@ static void end_record(struct render *r, const row_t *row)
 
 /* --- the end ------------------------------------------------------------------------ */
 
-static void end_json(struct render *r, const done_t *done)
+json_t *render_json(const struct render *r, const done_t *done)
 {
     json_t *j = json_object(), *items = json_array();
     struct buf t = { 0 };
@@ -511,25 +511,30 @@ static void end_json(struct render *r, const done_t *done)
     json_object_set_new(j, "node", json_string(r->node != NULL ? r->node : ""));
     json_object_set_new(j, "time", json_string(buf_cstr(&t)));
     for (size_t i = 0; i < r->nrows; i++)
-        json_array_append_new(items, json_row(r->head->head, r->rows[i]->row));
+        json_array_append_new(items, render_json_row(r->head->head, r->rows[i]->row));
     json_object_set_new(j, "items", items);
     if (r->text.len > 0)
         json_object_set_new(j, "output", json_stringn_nocheck((char *)r->text.data, r->text.len));
     if (r->head == NULL && done->message[0] != 0)
         json_object_set_new(j, "message", json_string(done->message));
     json_object_set_new(j, "left_out", json_integer((json_int_t)done->left_out));
-    json_dumpf(j, r->out, JSON_COMPACT);
-    fputc('\n', r->out);
-    json_decref(j);
     buf_fini(&t);
     mem_free(schema);
+    return j;
+}
+
+static void dump_json(json_t *j, FILE *out)
+{
+    json_dumpf(j, out, JSON_COMPACT);
+    fputc('\n', out);
+    json_decref(j);
 }
 
 void render_end(struct render *r, const done_t *done)
 {
     if (r->form == FORM_JSON) {
         if (done->exit == 0 || r->nrows > 0)
-            end_json(r, done);
+            dump_json(render_json(r, done), r->out);
     } else if (r->form <= FORM_WIDE && r->head != NULL) {
         if (!r->head->head->record && !r->head->head->stream)
             end_table(r);
@@ -556,7 +561,7 @@ void render_fini(struct render *r)
     buf_fini(&r->text);
 }
 
-static void json_error(struct render *r, const done_t *d)
+json_t *render_json_error(const done_t *d)
 {
     json_t *e = json_object(), *j = json_object();
 
@@ -575,9 +580,7 @@ static void json_error(struct render *r, const done_t *d)
         json_object_set_new(e, "detail", lines);
     }
     json_object_set_new(j, "error", e);
-    json_dumpf(j, r->err, JSON_COMPACT);
-    fputc('\n', r->err);
-    json_decref(j);
+    return j;
 }
 
 void render_error(struct render *r, const done_t *d)
@@ -585,7 +588,7 @@ void render_error(struct render *r, const done_t *d)
     struct buf b = { 0 };
 
     if (r->form == FORM_JSON || r->form == FORM_JSONL) {
-        json_error(r, d);
+        dump_json(render_json_error(d), r->err);
         return;
     }
     buf_printf(&b, "%serror[%s]%s: ", r->color ? "\033[31m" : "", d->code,

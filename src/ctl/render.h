@@ -10,6 +10,7 @@
 
 #include "wire/frame.h"
 
+#include <jansson.h>
 #include <stdio.h>
 
 enum output_form { FORM_TABLE, FORM_WIDE, FORM_JSON, FORM_JSONL, FORM_TSV };
@@ -33,6 +34,12 @@ void render_frame(struct render *r, frame_t *f);
 /* Write what was kept, with what done says of rows left out. */
 void render_end(struct render *r, const done_t *done);
 void render_fini(struct render *r);
+
+/* The same as JSON values, each the caller's: one row; the envelope of the rows kept so far, with
+ * what done says; an error. */
+json_t *render_json_row(const head_t *h, const row_t *row);
+json_t *render_json(const struct render *r, const done_t *done);
+json_t *render_json_error(const done_t *d);
 
 /* An error as people or, with FORM_JSON, as programs read it. */
 void render_error(struct render *r, const done_t *d);

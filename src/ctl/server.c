@@ -21,6 +21,7 @@
 #include "base/epoch.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
 
@@ -296,6 +297,26 @@ void reply_progress(struct request *rq, const char *phase, uint64_t done, uint64
     post(rq, &f, false, true, false);
 }
 
+/* Answers by command and whether they were errors. relaxed: figures only. */
+static _Atomic uint64_t request_counts[CMD_COUNT][2];
+
+static void collect_requests(struct metric_sink *sink, void *arg)
+{
+    for (size_t i = 0; i < CMD_COUNT; i++) {
+        for (size_t failed = 0; failed < 2; failed++) {
+            uint64_t n = atomic_load_explicit(&request_counts[i][failed], memory_order_relaxed);
+            struct buf b = { 0 };
+
+            if (n == 0)
+                continue;
+            metric_label(&b, "request", commands[i].name);
+            metric_label(&b, "result", failed ? "error" : "ok");
+            metric_emit(sink, M_control_requests, buf_cstr(&b), (double)n);
+            buf_fini(&b);
+        }
+    }
+}
+
 static bool changes_state(const struct command *c)
 {
     return c != NULL && c->role > ROLE_VIEW;
@@ -305,6 +326,9 @@ static void end_request(struct request *rq, done_t *d)
 {
     frame_t f = RNODE__CONTROL__CONTROL__INIT;
 
+    if (rq->cmd != NULL)
+        atomic_fetch_add_explicit(&request_counts[rq->cmd - commands][d->exit != 0], 1,
+                                  memory_order_relaxed);
     if (changes_state(rq->cmd)) {
         char exit[12];
 
@@ -859,13 +883,32 @@ static void drop_idle(struct server *s)
         conn_free(idle);
 }
 
+/* Takes fd and user. */
+static void conn_add(struct server *s, int fd, enum role role, char *user)
+{
+    struct conn *c = MEM_NEW(struct conn);
+
+    c->server = s;
+    c->fd = fd;
+    c->role = role;
+    c->user = user;
+    c->last_ns = clock_monotonic_ns();
+    c->readable = event_new(s->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+    c->writable = event_new(s->base, fd, EV_WRITE, on_writable, c);
+    event_add(c->readable, NULL);
+    c->next = s->conns;
+    s->conns = c;
+    s->nconns++;
+    say_hello(c);
+    conn_write(c);
+}
+
 static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
     struct server *s = arg;
     int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     char *user;
     enum role role;
-    struct conn *c;
 
     if (client < 0)
         return;
@@ -882,20 +925,33 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
         mem_free(user);
         return;
     }
-    c = MEM_NEW(struct conn);
-    c->server = s;
-    c->fd = client;
-    c->role = role;
-    c->user = user;
-    c->last_ns = clock_monotonic_ns();
-    c->readable = event_new(s->base, client, EV_READ | EV_PERSIST, on_readable, c);
-    c->writable = event_new(s->base, client, EV_WRITE, on_writable, c);
-    event_add(c->readable, NULL);
-    c->next = s->conns;
-    s->conns = c;
-    s->nconns++;
-    say_hello(c);
-    conn_write(c);
+    conn_add(s, client, role, user);
+}
+
+/* --- connections from inside the node ----------------------------------------------- */
+
+struct inside { int fd; enum role role; char *user; };
+
+static void on_inside(evutil_socket_t fd, short what, void *arg)
+{
+    struct inside *in = arg;
+
+    conn_add(the_server, in->fd, in->role, in->user);
+    mem_free(in);
+}
+
+int server_connect(enum role role, const char *user)
+{
+    struct timeval now = { 0 };
+    struct inside *in;
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+        return -ERR_SYSTEM;
+    in = MEM_NEW(struct inside);
+    *in = (struct inside){ fds[0], role, mem_strdup(user) };
+    event_base_once(the_server->base, -1, EV_TIMEOUT, on_inside, in, &now);
+    return fds[1];
 }
 
 /* --- start and stop ----------------------------------------------------------------- */
@@ -959,6 +1015,7 @@ int server_start(struct event_base *base, const char *path, bool only_me,
     event_add(s->acceptable, NULL);
     event_add(s->woken, NULL);
     the_server = s;
+    metric_collector_add(collect_requests, NULL);
     if (pthread_create(&s->worker, NULL, worker_main, s) != 0) {
         the_server = NULL;
         return -ERR_SYSTEM;

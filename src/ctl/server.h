@@ -8,7 +8,7 @@
 #ifndef CTL_SERVER_H
 #define CTL_SERVER_H
 
-#include "base/compiler.h"
+#include "ctl/commands.h"
 
 struct event_base;
 struct server;
@@ -22,6 +22,11 @@ void server_drain(struct server *s, void (*drained)(void));
 void server_free(struct server *s);         /* closes everything, removes the socket; NULL is fine */
 /* Requests that are open now. */
 size_t server_open_requests(const struct server *s);
+
+/* A connection from inside the node, as if from a caller with that role: the descriptor of its
+ * other end (not blocking), which speaks the same frames and is the caller's to close. user names
+ * the caller in the log. -ERR_SYSTEM. Any thread, while the server runs. */
+MUST_CHECK int server_connect(enum role role, const char *user);
 
 /* The event base of the running server, for handlers that set timers. Control thread. */
 struct event_base *server_base(void);

@@ -27,6 +27,7 @@
 #include "node/notify.h"
 #include "web/collect.h"
 #include "web/health.h"
+#include "web/session.h"
 #include "web/web.h"
 #include "vm/hooks.h"
 #include "vm/sched.h"
@@ -128,7 +129,8 @@ static struct web_options web_options_of(const struct options *o)
 {
     return (struct web_options){
         .listen = option_items(o, OPT_listen_http), .hosts = option_items(o, OPT_http_hosts),
-        .observer = option_number(o, OPT_http_observer) != 0, .erlang_vm = compat_erlang_vm(o),
+        .observer = option_number(o, OPT_http_observer) != 0, .open = node_api.dev,
+        .session_s = option_number(o, OPT_http_session) / 1000, .erlang_vm = compat_erlang_vm(o),
         .mailbox_warn = (uint64_t)option_number(o, OPT_vm_mailbox_warn),
     };
 }
@@ -345,6 +347,18 @@ static void choose_names(const struct options *o)
                                                                   : host);
 }
 
+static char *page_address(void)
+{
+    char token[SESSION_TOKEN_CHARS + 1];
+
+    if (web_address() == NULL || option_number(node.start->options, OPT_http_observer) == 0)
+        return NULL;
+    if (node_api.dev)
+        return mem_strdup(web_address());
+    session_invite(token);
+    return mem_printf("%s#t=%s", web_address(), token);
+}
+
 static void fill_api(void)
 {
     node_api.name = node.name;
@@ -353,6 +367,7 @@ static void fill_api(void)
     node_api.socket = node.socket;
     node_api.start_ns = clock_monotonic_ns();
     node_api.dev = node.start->dev_name != NULL;
+    node_api.page_address = page_address;
     node_api.stop = node_stop;
     node_api.reload = node_reload;
 }

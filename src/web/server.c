@@ -14,8 +14,12 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "web/ask.h"
 #include "web/collect.h"
 #include "web/health.h"
+#include "web/live.h"
+#include "web/series.h"
+#include "web/session.h"
 #include "web/server_priv.h"
 
 #include <arpa/inet.h>
@@ -81,6 +85,7 @@ void web_configure(const struct web_options *o)
     struct settings fresh = { copy_list(o->hosts), o->observer, o->erlang_vm, o->mailbox_warn };
     char **old;
 
+    session_configure(o->session_s, o->open);
     pthread_mutex_lock(&web.lock);
     old = web.settings.hosts;
     web.settings = fresh;
@@ -99,12 +104,13 @@ static bool is_known_host(const char *name)
     return known;
 }
 
-static bool setting_erlang_vm(void)
+/* Read one of the settings. */
+static bool setting_of(const bool *which)
 {
     bool on;
 
     pthread_mutex_lock(&web.lock);
-    on = web.settings.erlang_vm;
+    on = *which;
     pthread_mutex_unlock(&web.lock);
     return on;
 }
@@ -166,7 +172,7 @@ static bool came_by_loopback(struct evhttp_request *rq)
 
 /* --- answers ---------------------------------------------------------------------------- */
 
-static void add_security_headers(struct evhttp_request *rq)
+void web_security_headers(struct evhttp_request *rq)
 {
     static const char *const headers[][2] = {
         { "Content-Security-Policy",
@@ -190,7 +196,7 @@ void web_reply(struct evhttp_request *rq, int code, const char *type, const void
 
     metric_inc(code < 400 ? M_http_ok : code < 500 ? M_http_refused : M_http_failed);
     evhttp_add_header(evhttp_request_get_output_headers(rq), "Content-Type", type);
-    add_security_headers(rq);
+    web_security_headers(rq);
     evbuffer_add(out, body, len);
     evhttp_send_reply(rq, code, NULL, NULL);
 }
@@ -210,7 +216,7 @@ static void get_metrics(struct evhttp_request *rq)
     struct buf out = { 0 };
 
     /* OpenMetrics ends with a mark, so other names cannot follow it. */
-    if (!open && setting_erlang_vm())
+    if (!open && setting_of(&web.settings.erlang_vm))
         collect_erlang_vm(&out);
     metric_write(&out, format);
     web_reply(rq, HTTP_OK, metric_content_type(format), out.data, out.len);
@@ -259,8 +265,12 @@ static void on_request(struct evhttp_request *rq, void *arg)
         web_reply_text(rq, 403, "this name is not served here; add it to http.hosts\n");
     else if (route == NULL && !came_by_loopback(rq))
         web_reply_text(rq, HTTP_NOTFOUND, "only /metrics, /livez and /readyz are served here\n");
-    else if (route == NULL)
+    else if (route == NULL && !setting_of(&web.settings.observer))
+        web_reply_text(rq, HTTP_NOTFOUND, "the observer page is turned off: http.observer\n");
+    else if (route == NULL && !page_handle(rq, path, method))
         web_reply_text(rq, HTTP_NOTFOUND, "there is no such page\n");
+    else if (route == NULL)
+        return;
     else if (!(method == route->method ||
                (method == EVHTTP_REQ_HEAD && route->method == EVHTTP_REQ_GET)))
         web_reply_text(rq, HTTP_BADMETHOD, "this page does not take that method\n");
@@ -343,6 +353,8 @@ static uint64_t mailbox_warn(void)
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     collect_walk(mailbox_warn());
+    series_tick();
+    live_tick();
 }
 
 static void *web_main(void *arg)
@@ -384,6 +396,9 @@ static int start_parts(const struct web_options *o, struct buf *complaint)
         return rc;
     web.tick = event_new(web.base, -1, EV_PERSIST, on_tick, NULL);
     event_add(web.tick, &tick);
+    rc = ask_start(web.base);
+    if (rc < 0)
+        return rc;
     return pthread_create(&web.thread, NULL, web_main, NULL) == 0 ? 0 : -ERR_SYSTEM;
 }
 
@@ -406,6 +421,8 @@ void web_stop(void)
         return;
     event_base_loopbreak(web.base);
     pthread_join(web.thread, NULL);
+    live_stop();
+    ask_stop();
     web_free();
     web.running = false;
 }

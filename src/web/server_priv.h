@@ -17,6 +17,12 @@ struct web_route {
 
 /* Answer with these bytes, which are copied, and the headers that every answer has. */
 void web_reply(struct evhttp_request *rq, int code, const char *type, const void *body, size_t len);
+/* The headers that every answer has; web_reply adds them by itself. */
+void web_security_headers(struct evhttp_request *rq);
 void web_reply_text(struct evhttp_request *rq, int code, const char *text);
+
+/* Addresses of the observer page; asked after the public ones, from loopback alone. False: there is
+ * no such page. */
+bool page_handle(struct evhttp_request *rq, const char *path, enum evhttp_cmd_type method);
 
 #endif

@@ -19,6 +19,8 @@ struct web_options {
     const char *const *listen;      /* "127.0.0.1:7466", "[::1]:0"...; empty: no HTTP at all */
     const char *const *hosts;       /* names that a Host header may have besides addresses */
     bool observer;                  /* serve the page */
+    bool open;                      /* the page asks nobody who they are: --dev */
+    int64_t session_s;              /* how long a login holds */
     bool erlang_vm;                 /* metrics under the names of published BEAM dashboards, too */
     uint64_t mailbox_warn;          /* messages above which a mailbox counts as too long */
 };
