@@ -10,7 +10,9 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/md5.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -211,6 +213,71 @@ static void format_logfmt(struct buf *out, const struct log_record *r)
     buf_u8(out, '\n');
 }
 
+/* --- the journal's native protocol: fields, each on a line or with its length before it ---- */
+
+static void journal_field(struct buf *out, const char *prefix, const char *key, const char *value)
+{
+    size_t len = strlen(value);
+
+    buf_str(out, prefix);
+    for (; *key != 0; key++)
+        buf_u8(out, (uint8_t)toupper((unsigned char)*key));
+    if (strchr(value, '\n') == NULL) {
+        buf_printf(out, "=%s\n", value);
+        return;
+    }
+    buf_u8(out, '\n');
+    for (size_t i = 0; i < 8; i++)
+        buf_u8(out, (uint8_t)(len >> (8 * i)));
+    buf_add(out, value, len);
+    buf_u8(out, '\n');
+}
+
+static void message_id(struct buf *out, const char *event)
+{
+    char *seed = mem_printf("rnode event %s", event);
+    uint8_t id[16];
+    struct md5 m;
+
+    md5_init(&m);
+    md5_update(&m, seed, strlen(seed));
+    md5_final(&m, id);
+    buf_str(out, "MESSAGE_ID=");
+    for (size_t i = 0; i < sizeof id; i++)
+        buf_printf(out, "%02x", id[i]);
+    buf_u8(out, '\n');
+    mem_free(seed);
+}
+
+static bool is_catalogued(const char *event)
+{
+    static const char *const names[] = {
+#define EVENT(name, title, text) name,
+#include "base/events.tab"
+#undef EVENT
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(names[i], event) == 0)
+            return true;
+    return false;
+}
+
+static void format_journal(struct buf *out, const struct log_record *r)
+{
+    char priority[4];
+
+    snprintf(priority, sizeof priority, "%d", levels[r->level].syslog);
+    journal_field(out, "", "MESSAGE", r->text);
+    journal_field(out, "", "PRIORITY", priority);
+    journal_field(out, "", "SYSLOG_IDENTIFIER", "rnoded");
+    journal_field(out, "RNODE_", "EVENT", r->event);
+    if (is_catalogued(r->event))
+        message_id(out, r->event);
+    for (size_t i = 0; r->fields[i] != NULL; i += 2)
+        journal_field(out, "RNODE_", r->fields[i], r->fields[i + 1]);
+}
+
 static void emit_locked(const struct log_record *r)
 {
     struct buf out = { 0 };
@@ -222,9 +289,8 @@ static void emit_locked(const struct log_record *r)
     case LOG_FORMAT_LOGFMT:
         format_logfmt(&out, r);
         break;
-    case LOG_FORMAT_JOURNAL: /* the journal takes the level from a prefix and stamps lines itself */
-        buf_printf(&out, "<%d>", levels[r->level].syslog);
-        format_text(&out, r, false);
+    case LOG_FORMAT_JOURNAL:
+        format_journal(&out, r);
         break;
     case LOG_FORMAT_TEXT:
         format_text(&out, r, true);

@@ -31,7 +31,8 @@ struct log_site {
     _Atomic uint32_t suppressed;    /* [any] */
 };
 
-/* Where records go, and which. The defaults, text at info, suit a program that never calls this. */
+/* Where records go, and which. LOG_FORMAT_JOURNAL: fd is a datagram socket connected to the
+ * journal's; a record is one datagram of its native protocol. The defaults, text at info, suit a program that never calls this. */
 void log_configure(enum log_level least, enum log_format format, int fd);
 /* Level for events whose name begins with `subsystem.`; the last call for one name wins. */
 void log_subsystem_level(const char *subsystem, enum log_level least);

@@ -39,7 +39,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define DRAIN_MAX_S 30
@@ -69,15 +71,38 @@ static enum log_format log_format_of(const char *text)
     return LOG_FORMAT_TEXT;
 }
 
+/* The journal's socket, or standard error when there is none: then records are text. */
+static int log_target(enum log_format *format)
+{
+    static int journal = -1;
+    struct sockaddr_un sa = { .sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket" };
+
+    if (*format != LOG_FORMAT_JOURNAL)
+        return STDERR_FILENO;
+    if (journal < 0) {
+        journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (journal >= 0 && connect(journal, (struct sockaddr *)&sa, sizeof sa) < 0) {
+            close(journal);
+            journal = -1;
+        }
+    }
+    if (journal >= 0)
+        return journal;
+    *format = LOG_FORMAT_TEXT;
+    return STDERR_FILENO;
+}
+
 static void apply_log(const struct options *o)
 {
+    enum log_format format = log_format_of(option_text(o, OPT_log_format));
+    int fd = log_target(&format);
     enum log_level level = LOG_LEVEL_INFO;
 
     if (!log_level_parse(option_text(o, OPT_log_level), &level))
         level = LOG_LEVEL_INFO;
     if (node.start->verbose)
         level = LOG_LEVEL_DEBUG;
-    log_configure(level, log_format_of(option_text(o, OPT_log_format)), STDERR_FILENO);
+    log_configure(level, format, fd);
     log_levels_reset();
     for (size_t i = 0; option_items(o, OPT_log_levels)[i] != NULL; i++) {
         const char *item = option_items(o, OPT_log_levels)[i], *eq = strchr(item, '=');

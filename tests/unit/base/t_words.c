@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -172,6 +173,31 @@ static void one_site_cannot_flood(void **state)
     close(fd);
 }
 
+/* One datagram a record; a value of several lines has its length before it. */
+static void journal_fields(void **state)
+{
+    char got[4096] = "";
+    int fds[2];
+    ssize_t n;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_JOURNAL, fds[1]);
+    LOG(WARNING, "node.end", LOG_FIELDS("pid", "<0.1.0>", "why", "a\nb"), "it ends");
+    n = recv(fds[0], got, sizeof got - 1, 0);
+    assert_true(n > 0);
+    assert_non_null(strstr(got, "MESSAGE=it ends\nPRIORITY=4\n"));
+    assert_non_null(strstr(got, "RNODE_EVENT=node.end\nMESSAGE_ID="));
+    assert_non_null(strstr(got, "RNODE_PID=<0.1.0>\nRNODE_WHY\n\x03"));
+    assert_memory_equal(got + n - 4, "a\nb\n", 4);
+    LOG(INFO, "none.such", NULL, "not in the catalogue");
+    n = recv(fds[0], got, sizeof got - 1, 0);
+    got[n] = 0;
+    assert_null(strstr(got, "MESSAGE_ID"));
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, STDERR_FILENO);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -179,6 +205,7 @@ int main(void)
         cmocka_unit_test(texts_for_people), cmocka_unit_test(nearest_words),
         cmocka_unit_test(marked_lines), cmocka_unit_test(records_have_a_form),
         cmocka_unit_test(levels_by_subsystem), cmocka_unit_test(one_site_cannot_flood),
+        cmocka_unit_test(journal_fields),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
