@@ -27,6 +27,9 @@ ALWAYS_INLINE term ets_written(struct process *p, struct table *t, term result)
     return LIKELY(t->persist == NULL) ? result : ets_wait_written(p, t, result);
 }
 
+/* The same with a ticket of the store; 0: at once. */
+term store_wait_ticket(struct process *p, uint64_t ticket, term result);
+
 /* Leave the built-in with {store, Reason}, or with badarg and a cause for what cannot be stored. */
 term ets_store_error(struct process *p, int rc);
 

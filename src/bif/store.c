@@ -97,7 +97,7 @@ static struct export *own_export(const char *function, uint32_t arity)
     return export_get(ATOM_store, atom_from_cstr(function), arity);
 }
 
-static term wait_ticket(struct process *p, uint64_t ticket, term result)
+term store_wait_ticket(struct process *p, uint64_t ticket, term result)
 {
     static struct export *_Atomic await;
     term args[2];
@@ -113,7 +113,7 @@ static term wait_ticket(struct process *p, uint64_t ticket, term result)
 
 term ets_wait_written(struct process *p, struct table *t, term result)
 {
-    return wait_ticket(p, table_ticket(t), result);
+    return store_wait_ticket(p, table_ticket(t), result);
 }
 
 /* An empty change comes behind all others. */
@@ -124,7 +124,7 @@ term bif_store_sync(struct process *p, const term *a)
     if (persist_store() == NULL)
         return bif_badarg_cause(p, ATOM_no_store);
     store_batch_delete(persist_store(), &b, "meta", "sync", 4);
-    return wait_ticket(p, store_submit(persist_store(), &b), ATOM_ok);
+    return store_wait_ticket(p, store_submit(persist_store(), &b), ATOM_ok);
 }
 
 /* --- until all rows are there -------------------------------------------------------------------- */

@@ -9,11 +9,12 @@
 #include "base/epoch.h"
 #include "base/slab.h"
 #include "base/units.h"
+#include "bif/durable.h"
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
 #include "ctl/view.h"
-#include "table/table.h"
+#include "table/persist.h"
 #include "term/atom.h"
 #include "term/print.h"
 #include "vm/code.h"
@@ -483,31 +484,60 @@ void ctl_tree(struct request *rq)
 
 /* --- names, modules, tables, memory ------------------------------------------------- */
 
+/* Names, the durable ones first, in the order in which they start again. */
+struct name_rows { struct request *rq; size_t shown, total; struct heap bag; term durable; };
+
+static void reply_name(struct name_rows *r, term name, const char *kind, term who, int64_t since)
+{
+    struct buf text = { 0 };
+
+    r->total++;
+    if (row_limit(r->rq) != 0 && r->shown >= row_limit(r->rq))
+        return;
+    r->shown++;
+    if (is_local_pid(who))
+        view_pid(&text, who);
+    else
+        term_print(&text, who, 0, 100);
+    reply_row(r->rq, (struct cell[]){ CELL_TEXT(atom_text(name, NULL)), CELL_TEXT(kind),
+                                      CELL_TEXT(who == TERM_NONE ? "-" : buf_cstr(&text)),
+                                      CELL_NUMBER(since) }, 4);
+    buf_fini(&text);
+}
+
+static void durable_name(void *arg, term name, term entry, int64_t since_ns)
+{
+    struct name_rows *r = arg;
+
+    reply_name(r, name, "durable", registry_whereis(name), since_ns);
+    r->durable = heap_cons(&r->bag, name, r->durable);
+}
+
+static void registered_name(void *arg, term name, term who, int64_t since_ns)
+{
+    struct name_rows *r = arg;
+    term l = r->durable;
+
+    while (is_cons(l) && car(l) != name)
+        l = cdr(l);
+    if (!is_cons(l))
+        reply_name(r, name, "volatile", who, since_ns);
+}
+
 void ctl_names(struct request *rq)
 {
-    static const struct column cols[] = { { "name", COL_TEXT, false }, { "pid", COL_TEXT, false } };
-    size_t n = 0, total = 0;
-    struct heap bag;
+    static const struct column cols[] = {
+        { "name", COL_TEXT, false }, { "kind", COL_TEXT, false }, { "owner", COL_TEXT, false },
+        { "since", COL_TIME, false },
+    };
+    struct name_rows r = { .rq = rq, .durable = TERM_NIL };
 
-    heap_bag_init(&bag);
+    heap_bag_init(&r.bag);
     reply_head(rq, "rnode.names/1", COLS(cols), false);
-    for (term l = registry_names(&bag); is_cons(l); l = cdr(l)) {
-        term pid = registry_whereis(car(l));
-        struct buf text = { 0 };
-
-        if (pid == TERM_NONE)
-            continue;
-        total++;
-        if (row_limit(rq) != 0 && n >= row_limit(rq))
-            continue;
-        view_pid(&text, pid);
-        reply_row(rq, (struct cell[]){ CELL_TEXT(atom_text(car(l), NULL)),
-                                       CELL_TEXT(buf_cstr(&text)) }, 2);
-        buf_fini(&text);
-        n++;
-    }
-    done_with_count(rq, n, total, "names");
-    heap_fini(&bag);
+    durable_names(durable_name, &r);
+    registry_visit(registered_name, &r);
+    done_with_count(rq, r.shown, r.total, "names");
+    heap_fini(&r.bag);
 }
 
 static const char *table_type_name(enum table_type type)
@@ -523,12 +553,15 @@ static void reply_table(struct request *rq, struct table *t, term id)
     struct buf name = { 0 }, owner = { 0 };
 
     term_print(&name, id, 0, 200);
-    view_pid(&owner, atomic_load(&t->owner));
+    if (is_local_pid(atomic_load(&t->owner)))
+        view_pid(&owner, atomic_load(&t->owner));
     reply_row(rq, (struct cell[]){
         CELL_TEXT(buf_cstr(&name)), CELL_TEXT(table_type_name(t->type)), CELL_NUMBER(table_size(t)),
         CELL_NUMBER(table_memory_words(t) * (int64_t)sizeof(term)),
-        CELL_TEXT(protections[atomic_load(&t->protection)]), CELL_TEXT(buf_cstr(&owner)),
-    }, 6);
+        CELL_TEXT(t->persist == NULL ? "ram" : table_is_loading(t) ? "loading" : "disk"),
+        CELL_TEXT(protections[atomic_load(&t->protection)]),
+        CELL_TEXT(owner.len == 0 ? "-" : buf_cstr(&owner)),
+    }, 7);
     buf_fini(&name);
     buf_fini(&owner);
 }
@@ -546,7 +579,8 @@ void ctl_tables(struct request *rq)
 {
     static const struct column cols[] = {
         { "name", COL_TEXT, false }, { "type", COL_TEXT, false }, { "rows", COL_COUNT_, false },
-        { "size", COL_BYTES, false }, { "access", COL_TEXT, false }, { "owner", COL_TEXT, false },
+        { "size", COL_BYTES, false }, { "kept", COL_TEXT, false }, { "access", COL_TEXT, false },
+        { "owner", COL_TEXT, false },
     };
     size_t n = 0, shown = 0;
     struct table_entry *at;

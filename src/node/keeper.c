@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "bif/durable.h"
 #include "table/persist.h"
 
 static struct store *the_store;
@@ -89,9 +90,11 @@ static void say_damage(const char *text)
     LOG(ERROR, "store.damage", LOG_FIELDS("code", "RN0608"), "%s", text);
 }
 
-int keeper_tables(void)
+int keeper_restore(void)
 {
-    return the_store == NULL ? 0 : persist_start(the_store, say_damage);
+    int rc = persist_start(the_store, say_damage);
+
+    return rc == 0 ? durable_start() : rc;
 }
 
 void keeper_close(void)

@@ -16,8 +16,9 @@ MUST_CHECK int keeper_open(const char *folder, const struct options *o, bool rel
 /* NULL: there is none. */
 struct store *keeper_store(void);
 void keeper_reload(const struct options *o);
-/* Open the persistent tables again; the machine runs. */
-MUST_CHECK int keeper_tables(void);
+/* Open the persistent tables again and start what has durable names; the machine runs and has its
+ * code. */
+MUST_CHECK int keeper_restore(void);
 /* After the machine has stopped. */
 void keeper_close(void);
 

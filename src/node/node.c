@@ -479,7 +479,7 @@ static int start_parts(const struct options *o)
         return start_failed(EXIT_CANNOT_CREATE, "RN0501", "cannot listen at", node.socket);
     }
     deploy_restore();
-    rc = keeper_tables();
+    rc = keeper_restore();
     if (rc < 0)
         return store_failed(rc);
     health_set_store(true);

@@ -105,7 +105,7 @@ static void open_store(const struct run_command *cmd)
     if (rc == 0)
         rc = keeper_open(cmd->store, cmd->options, false);
     if (rc == 0)
-        rc = keeper_tables();
+        rc = keeper_restore();
     if (rc < 0) {
         fprintf(stderr, "error[RN0601]: the store in %s cannot be opened: %s\n", cmd->store,
                 rc == -ERR_SYSTEM ? strerror(errno) : error_text(rc));

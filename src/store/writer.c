@@ -19,10 +19,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #define GROUP_BYTES      (8u << 20)
 #define BEHIND_BYTES     (64u << 20)
+#define DISK_FULL_BYTES  (256u << 10)
 #define RETRY_FIRST_MS   50
 #define RETRY_MAX_MS     1000
 #define TICK_MS          1000
@@ -499,11 +501,19 @@ static struct group *groups_take_once(struct store *st, int rc)
     return taken;
 }
 
+/* LMDB calls a write that ends early an I/O error. */
+static bool disk_is_full(const struct store *st)
+{
+    struct statvfs fs;
+
+    return statvfs(st->path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES;
+}
+
 /* The first group alone cannot be written. All that wait are told; it stays, unless it is tried
  * once or can never succeed. */
 static void first_failed(struct store *st, int lmdb_rc)
 {
-    int rc = store_rc(lmdb_rc);
+    int rc = store_rc(lmdb_rc == EIO && disk_is_full(st) ? ENOSPC : lmdb_rc);
     bool was_well, blocked = st->first->outcome != NULL;
     struct store_waiter *w = NULL;
     struct group *g;
@@ -526,7 +536,7 @@ static void first_failed(struct store *st, int lmdb_rc)
     if (was_well)
         store_tell(st, STORE_FAILING, "%s; changes are kept and tried again",
                    lmdb_rc == MDB_MAP_FULL ? "the store has reached store.map_size"
-                                           : mdb_strerror(lmdb_rc));
+                   : rc == -ERR_LIMIT ? "the disk is full" : mdb_strerror(lmdb_rc));
 }
 
 /* --- the loop -------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "vm/registry.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/spin.h"
 
 #include <sys/mman.h>
@@ -17,7 +18,8 @@ static _Atomic term *registry;          /* [any] by atom index; 0: free */
 static uint32_t registry_max;           /* [set] */
 
 static struct spin names_lock;
-static uint32_t *names;                 /* [lk names_lock] atoms ever registered, for registered/0 */
+struct named { uint32_t atom; int64_t since_ns; };
+static struct named *names;             /* [lk names_lock] registered names, for registered/0 */
 static size_t names_len, names_cap;
 
 void registry_init(void)
@@ -47,12 +49,14 @@ term registry_whereis(term name)
 
 static void note_name(term name)
 {
+    int64_t now = clock_system_ns();
+
     spin_lock(&names_lock);
     if (names_len == names_cap) {
         names_cap = names_cap != 0 ? names_cap * 2 : 64;
         names = mem_realloc(names, names_cap * sizeof *names);
     }
-    names[names_len++] = atom_index(name);
+    names[names_len++] = (struct named){ atom_index(name), now };
     spin_unlock(&names_lock);
 }
 
@@ -60,7 +64,7 @@ static void forget_name(term name)
 {
     spin_lock(&names_lock);
     for (size_t i = 0; i < names_len; i++) {
-        if (names[i] == atom_index(name)) {
+        if (names[i].atom == atom_index(name)) {
             names[i] = names[--names_len];
             break;
         }
@@ -130,18 +134,37 @@ void registry_remove_process(struct process *p)
         release(name, p->pid);
 }
 
-term registry_names(struct heap *h)
+void registry_visit(void (*visit)(void *arg, term name, term who, int64_t since_ns), void *arg)
 {
-    term list = TERM_NIL;
-    uint32_t *copy;
+    struct named *copy;
     size_t n;
 
     spin_lock(&names_lock);
     n = names_len;
     copy = mem_dup(names, n * sizeof *names);
     spin_unlock(&names_lock);
-    for (size_t i = 0; i < n; i++)
-        list = heap_cons(h, atom_make(copy[i]), list);
+    for (size_t i = 0; i < n; i++) {
+        term name = atom_make(copy[i].atom), who = registry_whereis(name);
+
+        if (who != TERM_NONE)
+            visit(arg, name, who, copy[i].since_ns);
+    }
     mem_free(copy);
-    return list;
+}
+
+struct name_list { struct heap *heap; term list; };
+
+static void add_name(void *arg, term name, term who, int64_t since_ns)
+{
+    struct name_list *l = arg;
+
+    l->list = heap_cons(l->heap, name, l->list);
+}
+
+term registry_names(struct heap *h)
+{
+    struct name_list l = { h, TERM_NIL };
+
+    registry_visit(add_name, &l);
+    return l.list;
 }

@@ -20,6 +20,8 @@ bool registry_add_port(term name, term port);
 bool registry_remove(term name);            /* false: was not registered */
 /* The process exits: its name is free, and it will never have another. */
 void registry_remove_process(struct process *p);
+/* Visit all names and their pids or ports, and when they were registered (ns since 1970). */
+void registry_visit(void (*visit)(void *arg, term name, term who, int64_t since_ns), void *arg);
 /* All names, a list on h. */
 term registry_names(struct heap *h);
 
