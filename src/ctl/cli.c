@@ -15,6 +15,7 @@
 #include "ctl/commands.h"
 #include "ctl/exits.h"
 #include "ctl/render.h"
+#include "ctl/restore.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -508,7 +509,7 @@ static int finish(struct cli *cli, struct client *c, const done_t *d)
 static int64_t answer_timeout(const struct cli *cli)
 {
     static const enum command_id endless[] = {
-        CMD_call, CMD_eval, CMD_trace, CMD_deploy, CMD_rollback, CMD_purge,
+        CMD_call, CMD_eval, CMD_trace, CMD_deploy, CMD_rollback, CMD_purge, CMD_backup, CMD_check,
     };
 
     if (cli->timeout_given)
@@ -562,6 +563,19 @@ static int answer(struct cli *cli, struct client *c, uint32_t id)
     }
 }
 
+/* The node does not know where we are. The text lives as long as the program. */
+static void make_absolute(struct cli *cli)
+{
+    char *here;
+
+    if (cli->args[0][0] == '/')
+        return;
+    here = getcwd(NULL, 0);
+    if (here != NULL)
+        cli->args[0] = mem_printf("%s/%s", here, cli->args[0]);
+    free(here);
+}
+
 static int ask_node(struct cli *cli)
 {
     struct files fs = { 0 };
@@ -573,6 +587,8 @@ static int ask_node(struct cli *cli)
     sigaction(SIGINT, &sa, NULL);
     if (cli->cmd == &commands[CMD_deploy])
         rc = read_files(cli, &fs);
+    if (cli->cmd == &commands[CMD_backup])
+        make_absolute(cli);
     if (rc == 0)
         rc = connect_node(cli, &c);
     if (rc == 0)
@@ -598,6 +614,37 @@ static void set_up_terminal(struct cli *cli)
         cli->render.color = strcmp(cli->color, "always") == 0;
 }
 
+static const char *option_value(const struct cli *cli, const char *key)
+{
+    for (size_t i = 0; i < cli->noptions; i++)
+        if (strcmp(cli->options[i].key, key) == 0)
+            return cli->options[i].value;
+    return NULL;
+}
+
+/* Without a node: it must not run. */
+static int do_restore(struct cli *cli)
+{
+    const char *data = option_value(cli, "data");
+    bool is_dev = data == NULL && cli->context != NULL && strchr(cli->context, '/') == NULL;
+    char *folder = is_dev ? dev_folder(cli->context)
+                          : mem_strdup(data != NULL ? data : "/var/lib/rnode");
+    struct buf out = { 0 };
+    int rc = restore_backup(cli->args[0], folder, &out);
+
+    if (rc == 0)
+        printf("%s%s is restored; start the node\n", buf_cstr(&out), folder);
+    else if (rc == -ERR_BUSY)
+        rc = fail(cli, EXIT_NO, "RN0607", "rnodectl stop", "the node of %s runs", folder);
+    else
+        rc = fail(cli, EXIT_BAD_INPUT, "RN0611", NULL, "%s cannot be restored into %s: %s\n%s",
+                  cli->args[0], folder, rc == -ERR_SYSTEM ? strerror(errno) : error_text(rc),
+                  buf_cstr(&out));
+    buf_fini(&out);
+    mem_free(folder);
+    return rc;
+}
+
 static int run(struct cli *cli)
 {
     size_t n = cli->nargs;
@@ -614,6 +661,8 @@ static int run(struct cli *cli)
         return do_completion(cli, cli->args[0]);
     if (cli->cmd == &commands[CMD_version])
         return do_version(cli);
+    if (cli->cmd == &commands[CMD_restore])
+        return do_restore(cli);
     return ask_node(cli);
 }
 

@@ -27,6 +27,8 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_logs] = ctl_logs,
     [CMD_metrics] = ctl_metrics,
     [CMD_web] = ctl_web,
+    [CMD_backup] = ctl_backup,
+    [CMD_check] = ctl_check,
     [CMD_reload] = ctl_reload,
     [CMD_stop] = ctl_stop,
 };

@@ -13,6 +13,7 @@ request_fn ctl_deploy, ctl_rollback, ctl_history, ctl_purge;        /* code.c */
 request_fn ctl_call, ctl_eval, ctl_send, ctl_spawn, ctl_kill;       /* act.c */
 request_fn ctl_trace;                                               /* trace.c */
 request_fn ctl_metrics, ctl_web;                                    /* figures.c */
+request_fn ctl_backup, ctl_check;                                   /* backup.c */
 request_fn ctl_logs, ctl_reload, ctl_stop;                          /* admin.c */
 
 #endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backup.c - backup and check of a running node
+ */
+#include "ctl/handlers.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/errors.h"
+#include "base/units.h"
+#include "ctl/archive.h"
+#include "ctl/exits.h"
+#include "ctl/node_api.h"
+#include "store/store.h"
+#include "table/persist.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int stream_store(void *arg, int fd)
+{
+    return store_backup(arg, fd);
+}
+
+static int add_file(struct archive *a, const char *folder, const char *name)
+{
+    char *path = mem_printf("%s/%s", folder, name), *inside = mem_printf("code/%s", name);
+    struct buf b = { 0 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC), rc = fd < 0 ? -ERR_SYSTEM : 0;
+    ssize_t n = 0;
+
+    do {
+        void *room = buf_room(&b, 65536);
+
+        n = rc == 0 ? read(fd, room, 65536) : 0;
+        b.len -= 65536 - (n > 0 ? (size_t)n : 0);
+    } while (n > 0);
+    if (rc == 0)
+        rc = n < 0 ? -ERR_SYSTEM : archive_add(a, inside, b.data, b.len);
+    if (fd >= 0)
+        close(fd);
+    buf_fini(&b);
+    mem_free(path);
+    mem_free(inside);
+    return rc;
+}
+
+/* The lists in the store were copied first: every file they name is here, perhaps more. */
+static int add_code(struct archive *a, size_t *ret_n)
+{
+    char *folder = mem_printf("%s/code", node_api.data_dir);
+    DIR *dir = opendir(folder);
+    struct dirent *e;
+    int rc = 0;
+
+    while (rc == 0 && dir != NULL && (e = readdir(dir)) != NULL) {
+        size_t n = strlen(e->d_name);
+
+        if (n < 6 || strcmp(e->d_name + n - 5, ".beam") != 0)
+            continue;
+        rc = add_file(a, folder, e->d_name);
+        ++*ret_n;
+    }
+    if (dir != NULL)
+        closedir(dir);
+    mem_free(folder);
+    return rc;
+}
+
+static int write_backup(const char *path, size_t *ret_modules, uint64_t *ret_bytes)
+{
+    struct archive *a = NULL;
+    struct buf head = { 0 };
+    int rc = archive_create(path, &a);
+
+    if (rc < 0)
+        return rc;
+    buf_printf(&head, "format=1\nversion=%s\nnode=%s\ntime=%lld\n", node_api.version, node_api.name,
+               (long long)(clock_system_ns() / 1000000000));
+    rc = archive_add(a, "rnode-backup", head.data, head.len);
+    if (rc == 0)
+        rc = archive_add_stream(a, "store/data.mdb", stream_store, persist_store());
+    if (rc == 0)
+        rc = add_code(a, ret_modules);
+    buf_fini(&head);
+    if (rc < 0)
+        archive_abandon(a);
+    else
+        rc = archive_finish(a, ret_bytes);
+    return rc;
+}
+
+void ctl_backup(struct request *rq)
+{
+    const char *path = request_arg(rq, 0);
+    char size[UNIT_TEXT_MAX];
+    size_t modules = 0;
+    uint64_t bytes = 0;
+    int rc;
+
+    if (path[0] != '/') {
+        reply_error(rq, EXIT_USAGE, "RN0101", NULL, NULL, "the node needs a whole path, from /");
+        return;
+    }
+    if (rq->msg->dry_run) {
+        reply_done(rq, 0, 0, "the store and the code would be copied to %s", path);
+        return;
+    }
+    rc = write_backup(path, &modules, &bytes);
+    if (rc < 0)
+        reply_error(rq, EXIT_CANNOT_CREATE, "RN0610", NULL, NULL, "%s cannot be written: %s", path,
+                    rc == -ERR_SYSTEM ? strerror(errno) : error_text(rc));
+    else
+        reply_done(rq, 0, 0, "%s: %s, %zu modules · back: rnodectl restore", path,
+                   size_text(bytes, size), modules);
+}
+
+/* --- check ---------------------------------------------------------------------------------------- */
+
+static void check_store(struct request *rq)
+{
+    struct buf out = { 0 };
+    struct store_stats s;
+    char used[UNIT_TEXT_MAX], map[UNIT_TEXT_MAX];
+    int rc = store_check(persist_store(), &out), failing = store_failure(persist_store());
+    uint64_t damaged = persist_damaged_rows();
+
+    store_stats(persist_store(), &s);
+    if (rc < 0)
+        reply_error(rq, EXIT_NO, "RN0606", NULL, buf_cstr(&out), "the store is damaged");
+    else if (damaged > 0)
+        reply_error(rq, EXIT_NO, "RN0608", NULL, NULL, "%llu rows are damaged and left out",
+                    (unsigned long long)damaged);
+    else if (failing < 0)
+        reply_error(rq, EXIT_NO, "RN0604", NULL, NULL, "commits fail: %s",
+                    failing == -ERR_LIMIT ? "the disk or the map is full" : "I/O error");
+    else
+        reply_done(rq, 0, 0, "ok: %s of %s, %llu commits", size_text(s.used_bytes, used),
+                   size_text(s.map_bytes, map), (unsigned long long)s.commits);
+    buf_fini(&out);
+}
+
+void ctl_check(struct request *rq)
+{
+    if (strcmp(request_arg(rq, 0), "store") == 0)
+        check_store(rq);
+    else
+        reply_error(rq, EXIT_USAGE, "RN0101", "rnodectl check store", NULL,
+                    "`%s` cannot be checked", request_arg(rq, 0));
+}
