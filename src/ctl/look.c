@@ -499,9 +499,9 @@ static void reply_name(struct name_rows *r, term name, const char *kind, term wh
         view_pid(&text, who);
     else
         term_print(&text, who, 0, 100);
-    reply_row(r->rq, (struct cell[]){ CELL_TEXT(atom_text(name, NULL)), CELL_TEXT(kind),
+    reply_row(r->rq, (struct cell[]){ CELL_TEXT(atom_text(name, NULL)),
                                       CELL_TEXT(who == TERM_NONE ? "-" : buf_cstr(&text)),
-                                      CELL_NUMBER(since) }, 4);
+                                      CELL_TEXT(kind), CELL_NUMBER(since) }, 4);
     buf_fini(&text);
 }
 
@@ -527,7 +527,7 @@ static void registered_name(void *arg, term name, term who, int64_t since_ns)
 void ctl_names(struct request *rq)
 {
     static const struct column cols[] = {
-        { "name", COL_TEXT, false }, { "kind", COL_TEXT, false }, { "owner", COL_TEXT, false },
+        { "name", COL_TEXT, false }, { "owner", COL_TEXT, false }, { "kind", COL_TEXT, false },
         { "since", COL_TIME, false },
     };
     struct name_rows r = { .rq = rq, .durable = TERM_NIL };
