@@ -24,7 +24,8 @@
 #define VAR_MAX 100000000
 
 enum step_kind {
-    STEP_ANY, STEP_WORD, STEP_EQUAL, STEP_BIND, STEP_SAME, STEP_TUPLE, STEP_CONS, STEP_MAP,
+    STEP_ANY, STEP_WORD, STEP_EQUAL, STEP_BIND, STEP_SAME, STEP_LEAF = STEP_SAME,
+    STEP_TUPLE, STEP_CONS, STEP_MAP,
     STEP_KEY,       /* push the value of map key `word` of the map that STEP_MAP took */
 };
 
@@ -288,6 +289,24 @@ static bool map_values_push(const struct step *keys, size_t n, term map, term *s
     return true;
 }
 
+/* A step that looks at one term and pushes nothing. */
+ALWAYS_INLINE bool leaf_match(struct match_run *run, const struct step *s, term t)
+{
+    switch (s->kind) {
+    case STEP_WORD:
+        return t == s->word;
+    case STEP_EQUAL:
+        return term_eq(t, s->word);
+    case STEP_BIND:
+        run->vars[s->n] = t;
+        return true;
+    case STEP_SAME:
+        return term_eq(run->vars[s->n], t);
+    default:
+        return true;
+    }
+}
+
 static bool head_match(struct match_run *run, const struct clause *c, term object)
 {
     term *stack = run->stack;
@@ -297,30 +316,26 @@ static bool head_match(struct match_run *run, const struct clause *c, term objec
     stack[0] = object;
     for (const struct step *s = c->steps; s < end; s++) {
         term t = stack[--top];
+        size_t n = s->n, i = 0;
 
         switch (s->kind) {
         case STEP_ANY:
-            break;
         case STEP_WORD:
-            if (t != s->word)
-                return false;
-            break;
         case STEP_EQUAL:
-            if (!term_eq(t, s->word))
-                return false;
-            break;
         case STEP_BIND:
-            run->vars[s->n] = t;
-            break;
         case STEP_SAME:
-            if (!term_eq(run->vars[s->n], t))
+            if (!leaf_match(run, s, t))
                 return false;
             break;
         case STEP_TUPLE:
-            if (!is_tuple_n(t, s->n))
+            if (!is_tuple_n(t, n))
                 return false;
-            for (size_t i = s->n; i > 0; i--)
-                stack[top++] = tuple_elem(t, i - 1);
+            /* the steps of the first elements follow at once, if they are leaves */
+            for (; i < n && s[1].kind <= STEP_LEAF; i++, s++)
+                if (!leaf_match(run, s + 1, tuple_elem(t, i)))
+                    return false;
+            while (n > i)
+                stack[top++] = tuple_elem(t, --n);
             break;
         case STEP_CONS:
             if (!is_cons(t))
@@ -567,9 +582,18 @@ static term eval_call(struct eval *v, const struct expr *e, enum lend how)
     term args[3], result;
 
     for (uint32_t i = 0; i < e->n; i++) {
-        args[i] = eval(v, e->arg[i], LENT);
+        const struct expr *arg = e->arg[i];
+
+        args[i] = arg->kind == EXPR_VAR ? v->run->vars[arg->n] :
+                  arg->kind == EXPR_CONST ? arg->word : eval(v, arg, LENT);
         if (args[i] == TERM_NONE)
             return TERM_NONE;
+    }
+    if (e->op->order != 0 && both_small(args[0], args[1])) {
+        unsigned is = (int64_t)args[0] < (int64_t)args[1] ? ORDER_LT :
+                      args[0] == args[1] ? ORDER_EQ : ORDER_GT;
+
+        return e->op->order & is ? ATOM_true : ATOM_false;
     }
     result = e->op->fn(v->run->heap, args);
     return how == OWNED && e->op->part && result != TERM_NONE ? heap_copy(v->run->heap, result)

@@ -16,7 +16,9 @@ struct match_op {
     bool    part;           /* the result may be part of an argument */
     bool    trace_only;
     match_fn *fn;
+    uint8_t order;          /* comparisons: the ORDER_ bits for which they are true; else 0 */
 };
+enum { ORDER_LT = 1, ORDER_EQ = 2, ORDER_GT = 4 };
 
 /* By name and number of arguments; NULL: there is none. */
 const struct match_op *match_op_find(const char *name, size_t arity);

@@ -79,12 +79,10 @@ static term objects_copy(struct table *t, struct heap *h, struct row *r, term ke
     term list = TERM_NIL;
 
     if (LIKELY(t->type == TABLE_SET || is_ordered(t))) {
-        if (LIKELY(row_is_flat(r))) {   /* list and tuple in one piece */
-            term *at = heap_alloc(h, CONS_WORDS + r->words), *to = at + CONS_WORDS;
+        if (LIKELY(r->offheap == NULL)) {   /* list and tuple in one piece */
+            term *at = heap_alloc(h, CONS_WORDS + r->words);
 
-            for (size_t i = 0; i < r->words; i++)
-                to[i] = r->data[i];
-            return cons_make(&at, box_term(to), TERM_NIL);
+            return cons_make(&at, row_copy_to(r, at + CONS_WORDS), TERM_NIL);
         }
         return heap_cons(h, row_copy(r, h), TERM_NIL);
     }
@@ -259,9 +257,14 @@ static term elements_copy(struct table *t, struct heap *h, struct row *r, term k
 {
     term list = TERM_NIL;
 
-    if (t->type == TABLE_SET || is_ordered(t))
-        return pos > tuple_arity(row_object(r)) ? TERM_NONE
-                                                : heap_copy(h, tuple_elem(row_object(r), pos - 1));
+    if (t->type == TABLE_SET || is_ordered(t)) {
+        term e;
+
+        if (pos > tuple_arity(row_object(r)))
+            return TERM_NONE;
+        e = tuple_elem(row_object(r), pos - 1);
+        return is_ptr(e) ? heap_copy(h, e) : e;
+    }
     for (; r != NULL && set_same_key(&t->set, r, key, hash); r = r->next) {
         if (r->ghost)
             continue;
@@ -687,6 +690,7 @@ static void bucket_select(struct table *t, struct select *s, struct row **bucket
 }
 
 #define KEYS_MAX 16
+#define BUCKETS_AHEAD 8     /* a row comes from memory in the time that so many are looked at */
 
 /* The keys that alone can match; 0: there may be others. */
 static size_t exact_keys(struct table *t, struct select *s, term *keys)
@@ -731,8 +735,10 @@ static int set_select(struct table *t, struct select *s)
         spin_lock(lock);
         bucket = is_gone(t) ? NULL : set_bucket(&t->set, s->bucket++);
         s->done = bucket == NULL;
-        if (!s->done)
+        if (!s->done) {
+            set_prefetch(&t->set, s->bucket + BUCKETS_AHEAD);
             bucket_select(t, s, bucket, TERM_NONE, 0);
+        }
         spin_unlock(lock);
         if (s->limit != 0 && s->count >= s->limit)
             break;

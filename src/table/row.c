@@ -38,16 +38,42 @@ bool row_refill(struct row *r, term object)
     return true;
 }
 
+/* The words of a row point into the row or at what lives for ever: they are copied in one pass, in
+ * which the pointers inside move along. */
+term row_copy_to(const struct row *r, term *to)
+{
+    const term *from = r->data;
+    size_t n = r->words, bytes = n * sizeof(term);
+    term delta = (term)(uintptr_t)to - (term)(uintptr_t)from;
+
+    if (LIKELY(row_is_flat(r))) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = from[i];
+        return box_term(to);
+    }
+    for (size_t i = 0; i < n; i++) {
+        term w = from[i];
+        term inside = (w - (term)(uintptr_t)from < bytes) & is_ptr(w);
+        size_t raw;
+
+        to[i] = w + (delta & -inside);      /* no jump: what a word is, is hard to foretell */
+        if (LIKELY(!is_header(w)))
+            continue;
+        raw = hk_shape[header_kind(w)].raw;
+        if (raw == HK_RAW)
+            raw = boxed_words(w);
+        for (; raw > 0; raw--, i++)
+            to[i + 1] = from[i + 1];
+    }
+    return box_term(to);
+}
+
 term row_copy(const struct row *r, struct heap *h)
 {
     term *at = heap_alloc(h, r->words);
 
-    if (LIKELY(row_is_flat(r))) {
-        memcpy(at, r->data, r->words * sizeof(term));
-        return box_term(at);
-    }
     if (LIKELY(r->offheap == NULL))
-        return term_copy_whole(row_object(r), &at, &h->offheap);
+        return row_copy_to(r, at);
     heap_trim(h, at, r->words, at);
     return heap_copy(h, row_object(r));     /* counts the blobs */
 }

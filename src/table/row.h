@@ -35,6 +35,8 @@ void row_free(struct row *r);
 bool row_refill(struct row *r, term object);
 /* A copy of the whole object on h. */
 term row_copy(const struct row *r, struct heap *h);
+/* The same at `to`, r->words words, for rows without blobs. */
+term row_copy_to(const struct row *r, term *to);
 
 /* --- the lock of tables ------------------------------------------------------------------------
  * Held for tens of nanoseconds as a rule, so waiting spins before it gives the core away.

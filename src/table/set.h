@@ -66,6 +66,8 @@ void set_sweep(struct set *s);          /* free the ghosts; the table is not fix
 void set_clear(struct set *s);          /* all locks held: drop every row (ghosts if fixed) */
 /* Where rows of this hash are; under its stripe. */
 uint64_t set_index(struct set *s, uint32_t hash);
+/* Ask the cache for the first row of a bucket that will be looked at soon. Under any stripe. */
+void set_prefetch(struct set *s, uint64_t index);
 /* The bucket with this index, under its stripe; NULL when there are not so many. */
 struct row **set_bucket(struct set *s, uint64_t index);
 
