@@ -378,6 +378,47 @@ void ctl_send(struct request *rq)
     heap_fini(&bag);
 }
 
+void ctl_gc(struct request *rq)
+{
+    char from[UNIT_TEXT_MAX], to[UNIT_TEXT_MAX];
+    size_t before, after;
+    term pid;
+
+    if (!find_process(rq, request_arg(rq, 0), &pid))
+        return;
+    if (!inspect_collect(pid, &before, &after))
+        reply_error(rq, EXIT_TIMEOUT, "RN0302", "try again", NULL,
+                    "%s cannot be collected now: it ends, or is inside a built-in",
+                    request_arg(rq, 0));
+    else
+        reply_done(rq, 0, 0, "%s: %s -> %s", request_arg(rq, 0), size_text(before, from),
+                   size_text(after, to));
+}
+
+static void reply_drain(struct request *rq, bool on)
+{
+    if (node_api.draining == on) {
+        reply_done(rq, 0, 0, on ? "%s is draining already" : "%s was not draining", node_api.name);
+        return;
+    }
+    if (!rq->msg->dry_run) {
+        node_api.draining = on;
+        node_api.drain(on);
+    }
+    reply_done(rq, 0, 0, on ? "%s is not ready for new work · undo: rnodectl resume"
+                            : "%s is ready for new work", node_api.name);
+}
+
+void ctl_drain(struct request *rq)
+{
+    reply_drain(rq, true);
+}
+
+void ctl_resume(struct request *rq)
+{
+    reply_drain(rq, false);
+}
+
 void ctl_kill(struct request *rq)
 {
     term pid;

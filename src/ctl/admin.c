@@ -29,6 +29,8 @@ struct log_query {
     size_t skip;                /* matching records older than the limit allows */
     size_t matching, sent;
     struct event *tick;
+    bool (*send)(void *arg, const struct log_record *r);    /* how a followed record is shown */
+    char prefix[64];            /* of the names of events */
 };
 
 static const struct column log_columns[] = {
@@ -88,7 +90,7 @@ static void follow_tick(evutil_socket_t fd, short what, void *arg)
     struct log_query *q = arg;
 
     q->skip = 0;
-    q->after = log_visit(q->after, send_record, q);
+    q->after = log_visit(q->after, q->send, q);
 }
 
 static void follow_end(struct request *rq)
@@ -114,7 +116,7 @@ static void follow_begin(struct request *rq, const struct log_query *q)
 
 void ctl_logs(struct request *rq)
 {
-    struct log_query q = { .rq = rq };
+    struct log_query q = { .rq = rq, .send = send_record };
     const char *level = request_option(rq, "level"), *since = request_option(rq, "since");
     int64_t ms;
 
@@ -146,6 +148,48 @@ void ctl_logs(struct request *rq)
                    q.matching);
     else
         reply_done(rq, 0, q.matching, "%s", "");
+}
+
+/* --- events ------------------------------------------------------------------------- */
+
+static const struct column event_columns[] = {
+    { "time", COL_TEXT, false }, { "event", COL_TEXT, false }, { "about", COL_TEXT, false },
+    { "seq", COL_COUNT_, true },
+};
+
+static bool send_event(void *arg, const struct log_record *r)
+{
+    struct log_query *q = arg;
+    struct buf about = { 0 };
+    char when[32];
+
+    if (strncmp(r->event, q->prefix, strlen(q->prefix)) != 0 || r->level < LOG_LEVEL_INFO)
+        return true;
+    for (size_t i = 0; r->fields[i] != NULL; i += 2)
+        buf_printf(&about, "%s%s=%s", i > 0 ? " " : "", r->fields[i], r->fields[i + 1]);
+    record_time(r->time_ns, when);
+    reply_row(q->rq, (struct cell[]){ CELL_TEXT(when), CELL_TEXT(r->event),
+                                      CELL_TEXT(buf_cstr(&about)), CELL_NUMBER(r->seq) }, 4);
+    buf_fini(&about);
+    return true;
+}
+
+void ctl_events(struct request *rq)
+{
+    bool follow = request_flag(rq, "follow");
+    struct log_query q = { .rq = rq, .send = send_event };
+
+    if (rq->msg->n_args > 0)
+        snprintf(q.prefix, sizeof q.prefix, "%s", request_arg(rq, 0));
+    if (follow)
+        reply_head_stream(rq, "rnode.events/1", event_columns, ARRAY_LEN(event_columns));
+    else
+        reply_head(rq, "rnode.events/1", event_columns, ARRAY_LEN(event_columns), false);
+    q.after = log_visit(0, send_event, &q);
+    if (follow)
+        follow_begin(rq, &q);
+    else
+        reply_done(rq, 0, 0, "%s", "");
 }
 
 /* --- reload and stop ---------------------------------------------------------------- */

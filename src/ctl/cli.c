@@ -473,12 +473,13 @@ static int send_request(struct cli *cli, struct client *c, struct files *fs, uin
     return 0;
 }
 
-static bool has_option(const struct cli *cli, const char *name)
+/* Value of an option of the command ("" for a switch), or NULL. */
+static const char *option_of(const struct cli *cli, const char *name)
 {
     for (size_t i = 0; i < cli->noptions; i++)
         if (strcmp(cli->options[i].key, name) == 0)
-            return true;
-    return false;
+            return cli->options[i].value;
+    return NULL;
 }
 
 /* The desktop decides which browser that is; without one, the address has been printed anyway. */
@@ -493,12 +494,12 @@ static void open_browser(const char *address)
 
 static int finish(struct cli *cli, struct client *c, const done_t *d)
 {
-    if (cli->cmd == &commands[CMD_web] && cli->render.nrows == 1 && has_option(cli, "open"))
+    if (cli->cmd == &commands[CMD_web] && cli->render.nrows == 1 && option_of(cli, "open") != NULL)
         open_browser(cli->render.rows[0]->row->cells[0]->text);
     if (cli->render.node == NULL && c->hello != NULL)
         cli->render.node = c->hello->hello->node;
     render_end(&cli->render, d);
-    if (d->exit != 0 && d->exit != EXIT_INTERRUPTED) {
+    if (d->exit != 0 && d->exit != EXIT_INTERRUPTED && d->code[0] != 0) {
         fflush(stdout);
         render_error(&cli->render, d);
     }
@@ -518,11 +519,7 @@ static int64_t answer_timeout(const struct cli *cli)
         if (cli->cmd == &commands[endless[i]])
             return -1;
     }
-    for (size_t i = 0; i < cli->noptions; i++) {
-        if (strcmp(cli->options[i].key, "follow") == 0)
-            return -1;
-    }
-    return DEFAULT_TIMEOUT_MS;
+    return option_of(cli, "follow") != NULL ? -1 : DEFAULT_TIMEOUT_MS;
 }
 
 static int answer(struct cli *cli, struct client *c, uint32_t id)
@@ -576,6 +573,21 @@ static void make_absolute(struct cli *cli)
     free(here);
 }
 
+/* The answer goes where --file says. */
+static int redirect(struct cli *cli)
+{
+    const char *path = option_of(cli, "file");
+
+    if (path == NULL)
+        return 0;
+    cli->render.out = fopen(path, "we");
+    if (cli->render.out != NULL)
+        return 0;
+    cli->render.out = stdout;
+    return fail(cli, EXIT_CANNOT_CREATE, "RN0404", NULL, "%s cannot be written: %s", path,
+                strerror(errno));
+}
+
 static int ask_node(struct cli *cli)
 {
     struct files fs = { 0 };
@@ -590,11 +602,15 @@ static int ask_node(struct cli *cli)
     if (cli->cmd == &commands[CMD_backup])
         make_absolute(cli);
     if (rc == 0)
+        rc = redirect(cli);
+    if (rc == 0)
         rc = connect_node(cli, &c);
     if (rc == 0)
         rc = send_request(cli, &c, &fs, &id);
     if (rc == 0)
         rc = answer(cli, &c, id);
+    if (cli->render.out != stdout && fclose(cli->render.out) != 0 && rc == 0)
+        rc = fail(cli, EXIT_IO, "RN0004", NULL, "the answer could not be written: %s", strerror(errno));
     render_fini(&cli->render);
     client_close(&c);
     files_fini(&fs);

@@ -6,8 +6,11 @@
 
 #include "base/alloc.h"
 #include "base/metric.h"
+#include "base/units.h"
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
+
+#include <stdio.h>
 
 /* --- metrics -------------------------------------------------------------------------- */
 
@@ -92,6 +95,32 @@ void ctl_metrics(struct request *rq)
                    q.matching);
     else
         reply_done(rq, 0, q.matching, "%s", "");
+}
+
+/* --- plot ------------------------------------------------------------------------------- */
+
+void ctl_plot(struct request *rq)
+{
+    const char *range = request_option(rq, "range");
+    struct buf out = { 0 };
+    int64_t ms = 3600000;
+    bool known;
+
+    if (range != NULL && (!duration_parse(range, &ms) || ms < 60000 || ms > 3600000)) {
+        reply_error(rq, EXIT_USAGE, "RN0101", "--range 10m", NULL, "the range is a time from 1m to 1h");
+        return;
+    }
+    known = node_api.plot != NULL &&
+            node_api.plot(rq->msg->n_args > 0 ? request_arg(rq, 0) : "", (unsigned)(ms / 1000), false,
+                          &out);
+    if (!known && rq->msg->n_args > 0) {
+        reply_error(rq, EXIT_NO, "RN0504", NULL, buf_cstr(&out), "no series `%s`; there are:",
+                    request_arg(rq, 0));
+    } else {
+        reply_chunk(rq, RNODE__CONTROL__CHUNK__STREAM__OUTPUT, out.data, out.len);
+        reply_done(rq, 0, 0, "%s", "");
+    }
+    buf_fini(&out);
 }
 
 /* --- web -------------------------------------------------------------------------------- */

@@ -12,8 +12,11 @@ request_fn ctl_status, ctl_ps, ctl_top, ctl_inspect, ctl_tree, ctl_names, ctl_mo
 request_fn ctl_deploy, ctl_rollback, ctl_history, ctl_purge;        /* code.c */
 request_fn ctl_call, ctl_eval, ctl_send, ctl_spawn, ctl_kill;       /* act.c */
 request_fn ctl_trace;                                               /* trace.c */
-request_fn ctl_metrics, ctl_web;                                    /* figures.c */
 request_fn ctl_backup, ctl_check;                                   /* backup.c */
+request_fn ctl_metrics, ctl_web, ctl_plot;                          /* figures.c */
+request_fn ctl_doctor;                                              /* doctor.c */
+request_fn ctl_drain, ctl_resume, ctl_gc;                           /* act.c */
+request_fn ctl_events;                                              /* admin.c */
 request_fn ctl_logs, ctl_reload, ctl_stop;                          /* admin.c */
 
 #endif

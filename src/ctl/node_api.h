@@ -26,6 +26,12 @@ struct node_api {
     /* Where the observer page is, with a token for one login; the caller's. NULL: no page is
      * served. Any thread. */
     char *(*page_address)(void);
+    /* /readyz says no while draining; new work should go elsewhere. Control thread. */
+    void (*drain)(bool on);
+    bool draining;                  /* [loop] */
+    /* A picture of the last seconds of a series (SVG); false: no such series, and out lists those
+     * there are, one a line. Any thread. */
+    bool (*plot)(const char *series, unsigned seconds, bool dark, struct buf *out);
     void (*stop)(bool now);
     /* Read the configuration again. Complaints, or what changed, are appended to out. */
     int (*reload)(struct buf *out);

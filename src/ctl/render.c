@@ -533,7 +533,7 @@ static void dump_json(json_t *j, FILE *out)
 void render_end(struct render *r, const done_t *done)
 {
     if (r->form == FORM_JSON) {
-        if (done->exit == 0 || r->nrows > 0)
+        if (done->code[0] == 0 || r->nrows > 0)
             dump_json(render_json(r, done), r->out);
     } else if (r->form <= FORM_WIDE && r->head != NULL) {
         if (!r->head->head->record && !r->head->head->stream)
@@ -542,7 +542,7 @@ void render_end(struct render *r, const done_t *done)
             end_record(r, r->rows[i]->row);
     }
     fflush(r->out);
-    if (done->exit == 0 && done->message[0] != 0 && !r->quiet &&
+    if (done->code[0] == 0 && done->message[0] != 0 && !r->quiet &&
         (r->form <= FORM_WIDE || r->form == FORM_TSV)) {
         struct buf b = { 0 };
 

@@ -93,6 +93,8 @@ void reply_progress(struct request *rq, const char *phase, uint64_t done, uint64
 /* The end. All went well; left_out rows were not sent of total (0, 0 when nothing was counted). */
 void reply_done(struct request *rq, uint64_t left_out, uint64_t total, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
+/* The end, with an exit code that is an answer and no error: EXIT_OK or EXIT_NO. */
+void reply_end(struct request *rq, int exit, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The end, with an error: exit code, RN code; hint NULL: that of explain.tab; detail: lines after
  * the message, separated by newlines, or NULL. */
 void reply_error(struct request *rq, int exit, const char *code, const char *hint,

@@ -361,6 +361,22 @@ void reply_done(struct request *rq, uint64_t left_out, uint64_t total, const cha
     mem_free(text);
 }
 
+void reply_end(struct request *rq, int exit, const char *fmt, ...)
+{
+    done_t d = RNODE__CONTROL__DONE__INIT;
+    char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = mem_strdup("");
+    va_end(ap);
+    d.exit = (uint32_t)exit;
+    d.message = text;
+    end_request(rq, &d);
+    mem_free(text);
+}
+
 static size_t split_lines(char *text, char **lines, size_t max)
 {
     size_t n = 0;

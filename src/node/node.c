@@ -393,6 +393,8 @@ static void fill_api(void)
     node_api.start_ns = clock_monotonic_ns();
     node_api.dev = node.start->dev_name != NULL;
     node_api.page_address = page_address;
+    node_api.drain = health_set_draining;
+    node_api.plot = web_plot;
     node_api.stop = node_stop;
     node_api.reload = node_reload;
 }

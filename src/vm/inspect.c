@@ -180,6 +180,26 @@ bool inspect_kill(term pid)
     return p != NULL;
 }
 
+bool inspect_collect(term pid, size_t *ret_before, size_t *ret_after)
+{
+    struct process *p;
+    bool done = false;
+
+    world_stop();
+    epoch_enter();
+    p = process_lookup(pid);
+    /* A built-in that stands still keeps addresses of the heap. */
+    if (p != NULL && p->long_call == NULL &&
+        atomic_load_explicit(&p->state, memory_order_relaxed) != PROC_EXITING) {
+        *ret_before = heap_bytes(&p->heap);
+        done = process_collect(p, 0, 0, GC_FULL);
+        *ret_after = heap_bytes(&p->heap);
+    }
+    epoch_leave();
+    world_resume();
+    return done;
+}
+
 /* --- modules ------------------------------------------------------------------------ */
 
 struct module_visit { void (*visit)(void *arg, const struct module_view *v); void *arg; };

@@ -50,5 +50,8 @@ uint32_t inspect_processes_max(void);       /* size of the process table */
 bool inspect_is_alive(term pid);
 /* An exit signal with reason kill from the node itself. False: it is gone already. */
 bool inspect_kill(term pid);
+/* Collect its heap whole, while the world is stopped. False: it is gone, or in the middle of a
+ * built-in. Bytes of memory that its heap holds, before and after. */
+bool inspect_collect(term pid, size_t *ret_before, size_t *ret_after);
 
 #endif

@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/metric.h"
 #include "base/units.h"
+#include "web/web.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
 
 enum series_kind { KIND_VALUE, KIND_RATE, KIND_BUSY };
@@ -36,6 +38,8 @@ static struct {
     double schedulers;
 } ring;
 
+static pthread_mutex_t ring_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void add_sample(void *arg, const struct metric_sample *s)
 {
     if (s->id == M_schedulers)
@@ -58,7 +62,7 @@ static float point_of(size_t i, double seconds)
     return (float)fmin(100, 100 * change / fmax(1, ring.schedulers));
 }
 
-void series_tick(void)
+static void take_points(void)
 {
     int64_t now = clock_monotonic_ns();
     double seconds = fmax(0.001, (double)(now - ring.then_ns) / 1e9);
@@ -72,6 +76,24 @@ void series_tick(void)
     ring.at = (ring.at + 1) % SERIES_SECONDS;
     if (ring.n < SERIES_SECONDS)
         ring.n++;
+}
+
+void series_tick(void)
+{
+    pthread_mutex_lock(&ring_lock);
+    take_points();
+    pthread_mutex_unlock(&ring_lock);
+}
+
+bool web_plot(const char *series, unsigned seconds, bool dark, struct buf *out)
+{
+    int found = series_find(series);
+
+    for (size_t i = 0; found < 0 && i < SERIES_COUNT; i++)
+        buf_printf(out, "%s\n", rows[i].name);
+    if (found >= 0)
+        series_svg(found, seconds, dark, out);
+    return found >= 0;
 }
 
 int series_find(const char *name)
@@ -186,16 +208,19 @@ void series_svg(int series, unsigned seconds, bool dark, struct buf *out)
 {
     const char *ink = dark ? "#e6e6e6" : "#1b1b1b", *faint = dark ? "#9aa0a6" : "#5f6368";
     const char *unit = rows[series].unit;
-    double value[COLUMNS], most = 0, top;
+    double value[COLUMNS], most = 0, top, last;
     struct buf now = { 0 }, high = { 0 }, span = { 0 };
     char age[UNIT_TEXT_MAX];
 
+    pthread_mutex_lock(&ring_lock);
     for (size_t c = 0; c < COLUMNS; c++) {
         value[c] = column_value(series, seconds, c);
         most = fmax(most, value[c]);
     }
+    last = ring.n == 0 ? 0 : point_ago(series, 0);
+    pthread_mutex_unlock(&ring_lock);
     top = strcmp(unit, "percent") == 0 ? 100 : round_up(fmax(most, 1));
-    value_text(ring.n == 0 ? 0 : point_ago(series, 0), unit, &now);
+    value_text(last, unit, &now);
     value_text(top, unit, &high);
     buf_printf(&span, "%s ago", age_text((int64_t)seconds * 1000000000, age));
     buf_printf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" "

@@ -3,7 +3,7 @@
  * series.h - one hour of the figures that the graphs of the page show
  *
  * A point a second for each row of series.tab: 4 bytes, 14 KiB a series. Counters are kept as rates.
- * HTTP thread only.
+ * One thread ticks; any may look.
  */
 #ifndef WEB_SERIES_H
 #define WEB_SERIES_H

@@ -34,4 +34,8 @@ void web_configure(const struct web_options *o);
 /* "http://127.0.0.1:7466/" of the first loopback address, NULL: there is none. Constant. */
 const char *web_address(void);
 
+/* The last `seconds` of a series as an SVG picture, appended to out. False: there is no such series,
+ * and out gets the names of those there are, one a line. Any thread. */
+bool web_plot(const char *series, unsigned seconds, bool dark, struct buf *out);
+
 #endif
