@@ -9,6 +9,8 @@
 #include "bif/bif.h"
 #include "bif/io.h"
 #include "ctl/run.h"
+#include "dist/flock.h"
+#include "dist/share.h"
 #include "term/atom.h"
 #include "vm/code.h"
 #include "vm/engine.h"
@@ -43,11 +45,16 @@ void boot_vm(const struct boot_options *opt)
     run_register();
     bif_exit_hook = vm_exit_hook;
     vm_exit_hook = on_process_exit;
+    share_init();
+    flock_init();
+    pg_init();
     for (size_t i = 0; opt->code_path != NULL && opt->code_path[i] != NULL; i++)
         code_path_add(opt->code_path[i]);
     vm_start(&vo);
     run_init(io_start());
     kernel_sup_start();
+    pg_start();
+    flock_start();
 }
 
 int read_whole_file(const char *path, struct buf *out)
