@@ -14,6 +14,7 @@
 #include "ctl/client.h"
 #include "ctl/commands.h"
 #include "ctl/exits.h"
+#include "ctl/watch.h"
 #include "ctl/render.h"
 #include "ctl/restore.h"
 
@@ -41,7 +42,7 @@ struct cli {
     option_t options[OPTIONS_MAX], *option_ptrs[OPTIONS_MAX];
     size_t noptions;
     uint32_t limit;
-    int64_t timeout_ms;
+    int64_t timeout_ms, watch_ms;
     bool timeout_given, verbose, dry_run, help;
     const char *color;
     struct render render;
@@ -142,6 +143,11 @@ static int global_option(struct cli *cli, const struct command_flag *f, const ch
             strcmp(value, "never") != 0)
             return bad_value(cli, f, value, "--color auto, always or never");
         cli->color = value;
+    } else if (strcmp(f->name, "watch") == 0) {
+        if (value == NULL)
+            value = "1s";
+        if (!duration_parse(value, &cli->watch_ms) || cli->watch_ms < 100)
+            return bad_value(cli, f, value, "--watch=2s");
     } else if (strcmp(f->name, "help") == 0) {
         cli->help = true;
     } else if (strcmp(f->name, "sort") == 0) {
@@ -167,6 +173,18 @@ static int take_option(struct cli *cli, const struct command_flag *f, const char
     return 0;
 }
 
+/* "[TIME]" may be left out, and then only =TIME gives it. */
+static bool takes_value(const struct command_flag *f)
+{
+    return f->arg[0] != 0 && f->arg[0] != '[';
+}
+
+/* As if -s sort stood behind everything else. */
+static void take_sort(struct cli *cli, const char *sort)
+{
+    (void)!take_option(cli, flag_find(NULL, "sort", 0), sort);
+}
+
 /* Long options: --name, --name=value, --name value. */
 static int long_option(struct cli *cli, char **argv, int *at)
 {
@@ -180,7 +198,7 @@ static int long_option(struct cli *cli, char **argv, int *at)
         rc = unknown_option(cli, word);
     else if (f->arg[0] == 0 && value != NULL)
         rc = fail(cli, EXIT_USAGE, "RN0101", NULL, "--%s takes no value", name);
-    else if (f->arg[0] != 0 && value == NULL && (value = argv[++*at]) == NULL)
+    else if (takes_value(f) && value == NULL && (value = argv[++*at]) == NULL)
         rc = fail(cli, EXIT_USAGE, "RN0102", NULL, "--%s needs %s", name, f->arg);
     else
         rc = take_option(cli, f, value);
@@ -201,7 +219,7 @@ static int short_options(struct cli *cli, char **argv, int *at)
 
         if (f == NULL)
             return unknown_option(cli, word);
-        if (f->arg[0] != 0) {
+        if (takes_value(f)) {
             value = s[1] != 0 ? s + 1 : argv[++*at];
             if (value == NULL)
                 return fail(cli, EXIT_USAGE, "RN0102", NULL, "-%c needs %s", *s, f->arg);
@@ -245,7 +263,7 @@ static int parse(struct cli *cli, int argc, char **argv)
             break;
         }
         f = argv[i][1] == '-' ? flag_find(NULL, argv[i] + 2, 0) : flag_find(NULL, NULL, argv[i][1]);
-        if (f != NULL && f->arg[0] != 0 && (argv[i][1] == '-' || argv[i][2] == 0))
+        if (f != NULL && takes_value(f) && (argv[i][1] == '-' || argv[i][2] == 0))
             i++; /* its value is not the command */
     }
     for (int i = 1; i < argc; i++) {
@@ -588,6 +606,57 @@ static int redirect(struct cli *cli)
                 strerror(errno));
 }
 
+/* --- again and again ------------------------------------------------------------------ */
+
+struct again { struct cli *cli; struct client *c; };
+
+static bool is_interrupted(void)
+{
+    return interrupted > 0;
+}
+
+static int ask_again(void *arg, const char *sort, FILE *out)
+{
+    struct again *a = arg;
+    struct render form = a->cli->render;
+    size_t noptions = a->cli->noptions;
+    struct files none = { 0 };
+    uint32_t id;
+    int rc;
+
+    if (sort != NULL)
+        take_sort(a->cli, sort);
+    a->cli->render.out = out;
+    a->cli->render.err = out;
+    rc = send_request(a->cli, a->c, &none, &id);
+    if (rc == 0)
+        rc = answer(a->cli, a->c, id);
+    render_fini(&a->cli->render);
+    a->cli->render = form;
+    a->cli->noptions = noptions;
+    return rc == EXIT_INTERRUPTED ? 0 : rc;
+}
+
+static int watch_node(struct cli *cli, struct client *c)
+{
+    struct again a = { cli, c };
+    bool top = cli->cmd == &commands[CMD_top];
+    struct watch w = {
+        .title = cli->cmd->name, .interval_ms = top ? 0 : cli->watch_ms, .keys = top,
+        .ask = ask_again, .arg = &a, .ended = is_interrupted,
+    };
+
+    return watch_run(&w);
+}
+
+/* top goes on by itself on a terminal. */
+static bool wants_watch(const struct cli *cli)
+{
+    return cli->watch_ms > 0 || (cli->cmd == &commands[CMD_top] && option_of(cli, "once") == NULL &&
+                                 cli->render.form <= FORM_WIDE && isatty(STDIN_FILENO) &&
+                                 isatty(STDOUT_FILENO));
+}
+
 static int ask_node(struct cli *cli)
 {
     struct files fs = { 0 };
@@ -605,10 +674,14 @@ static int ask_node(struct cli *cli)
         rc = redirect(cli);
     if (rc == 0)
         rc = connect_node(cli, &c);
-    if (rc == 0)
-        rc = send_request(cli, &c, &fs, &id);
-    if (rc == 0)
-        rc = answer(cli, &c, id);
+    if (rc == 0 && wants_watch(cli)) {
+        rc = watch_node(cli, &c);
+    } else {
+        if (rc == 0)
+            rc = send_request(cli, &c, &fs, &id);
+        if (rc == 0)
+            rc = answer(cli, &c, id);
+    }
     if (cli->render.out != stdout && fclose(cli->render.out) != 0 && rc == 0)
         rc = fail(cli, EXIT_IO, "RN0004", NULL, "the answer could not be written: %s", strerror(errno));
     render_fini(&cli->render);
@@ -630,18 +703,10 @@ static void set_up_terminal(struct cli *cli)
         cli->render.color = strcmp(cli->color, "always") == 0;
 }
 
-static const char *option_value(const struct cli *cli, const char *key)
-{
-    for (size_t i = 0; i < cli->noptions; i++)
-        if (strcmp(cli->options[i].key, key) == 0)
-            return cli->options[i].value;
-    return NULL;
-}
-
 /* Without a node: it must not run. */
 static int do_restore(struct cli *cli)
 {
-    const char *data = option_value(cli, "data");
+    const char *data = option_of(cli, "data");
     bool is_dev = data == NULL && cli->context != NULL && strchr(cli->context, '/') == NULL;
     char *folder = is_dev ? dev_folder(cli->context)
                           : mem_strdup(data != NULL ? data : "/var/lib/rnode");

@@ -219,23 +219,21 @@ static int by_work(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-#define TOP_SECONDS 1
+#define TOP_MS 1000
 
-void ctl_top(struct request *rq)
+static void top_after_a_second(struct request *rq)
 {
-    struct view_list before, after;
+    struct view_list *before = rq->data, after;
     enum view_order order = ORDER_REDS;
     size_t limit = row_limit(rq) != 0 ? row_limit(rq) : SIZE_MAX;
 
-    if (!sort_order(rq, &order))
-        return;
-    view_processes(PICK_ALL, ORDER_PID, 0, 0, &before);
-    sleep(TOP_SECONDS);
+    if (request_option(rq, "sort") != NULL)
+        (void)!view_order_parse(request_option(rq, "sort"), &order);    /* ctl_top has checked it */
     view_processes(PICK_ALL, order, 0, 0, &after);
-    qsort(before.at, before.n, sizeof before.at[0], by_pid);
+    qsort(before->at, before->n, sizeof before->at[0], by_pid);
     for (size_t i = 0; i < after.n; i++) {
-        struct process_view *old = bsearch(&after.at[i], before.at, before.n, sizeof before.at[0],
-                                           by_pid);
+        struct process_view *old = bsearch(&after.at[i], before->at, before->n,
+                                           sizeof before->at[0], by_pid);
 
         if (old != NULL)
             after.at[i].reductions -= old->reductions;
@@ -245,9 +243,23 @@ void ctl_top(struct request *rq)
     reply_head(rq, "rnode.top/1", COLS(ps_columns), false);
     for (size_t i = 0; i < after.n && i < limit; i++)
         reply_process(rq, &after.at[i], after.at[i].reductions);
+    view_list_fini(before);
+    mem_free(before);
     done_with_count(rq, after.n < limit ? after.n : limit, after.n, "processes, reds over 1 s");
-    view_list_fini(&before);
     view_list_fini(&after);
+}
+
+void ctl_top(struct request *rq)
+{
+    enum view_order order = ORDER_REDS;
+    struct view_list *before;
+
+    if (!sort_order(rq, &order))
+        return;
+    before = MEM_NEW(struct view_list);
+    view_processes(PICK_ALL, ORDER_PID, 0, 0, before);
+    rq->data = before;
+    request_later(rq, TOP_MS, top_after_a_second);
 }
 
 /* --- inspect ------------------------------------------------------------------------ */

@@ -17,6 +17,9 @@
 #include <stdatomic.h>
 
 struct conn;
+struct request;
+
+typedef void request_fn(struct request *rq);
 
 struct request_file { char *name; struct buf data; };
 
@@ -48,6 +51,8 @@ struct request {
      * away; it takes no reference and must be set before the handler returns. */
     void (*on_cancel)(struct request *rq);
     void *data;                     /* [handler] */
+
+    request_fn *later;              /* of request_later */
 
     /* --- control thread only --- */
     struct conn *conn;              /* NULL once the client is gone */
@@ -100,8 +105,11 @@ void reply_end(struct request *rq, int exit, const char *fmt, ...) PRINTF_LIKE(3
 void reply_error(struct request *rq, int exit, const char *code, const char *hint,
                  const char *detail, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
-typedef void request_fn(struct request *rq);
 /* Handlers by command; NULL where rnodectl does it alone. */
 extern request_fn *const request_handlers[CMD_COUNT];
+
+/* Go on with rq after so long, on the worker thread, which is free for others meanwhile. The caller
+ * returns without having ended rq. */
+void request_later(struct request *rq, int64_t ms, request_fn *fn);
 
 #endif

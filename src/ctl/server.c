@@ -69,6 +69,8 @@ struct conn {
     bool closing;                   /* close when out is empty */
 };
 
+struct work { struct work *next; struct request *rq; request_fn *fn; };
+
 struct server {
     struct event_base *base;
     int fd, wake_fd;
@@ -87,7 +89,7 @@ struct server {
     pthread_t worker;
     pthread_mutex_t work_lock;
     pthread_cond_t work_cond;
-    struct work { struct work *next; struct request *rq; } *work, **work_tail; /* [lk work] */
+    struct work *work, **work_tail; /* [lk work] */
     bool work_stop;                 /* [lk work] */
 };
 
@@ -561,7 +563,7 @@ static void *worker_main(void *arg)
         if (s->work == NULL)
             s->work_tail = &s->work;
         pthread_mutex_unlock(&s->work_lock);
-        request_handlers[w->rq->cmd - commands](w->rq);
+        w->fn(w->rq);
         mem_free(w);
         pthread_mutex_lock(&s->work_lock);
     }
@@ -570,16 +572,32 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-static void worker_push(struct server *s, struct request *rq)
+static void worker_push(struct server *s, struct request *rq, request_fn *fn)
 {
     struct work *w = MEM_NEW(struct work);
 
     w->rq = rq;
+    w->fn = fn;
     pthread_mutex_lock(&s->work_lock);
     *s->work_tail = w;
     s->work_tail = &w->next;
     pthread_cond_signal(&s->work_cond);
     pthread_mutex_unlock(&s->work_lock);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    struct request *rq = arg;
+
+    worker_push(the_server, rq, rq->later);
+}
+
+void request_later(struct request *rq, int64_t ms, request_fn *fn)
+{
+    struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+    rq->later = fn;
+    event_base_once(the_server->base, -1, EV_TIMEOUT, on_later, rq, &tv);
 }
 
 /* --- connections: in ---------------------------------------------------------------- */
@@ -599,7 +617,7 @@ static void request_start(struct request *rq)
     rq->started = true;
     request_ref(rq);
     if (rq->cmd->place == PLACE_SLOW)
-        worker_push(the_server, rq);
+        worker_push(the_server, rq, request_handlers[rq->cmd - commands]);
     else
         request_handlers[rq->cmd - commands](rq);
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * watch.h - an answer shown again and again on the whole screen
+ *
+ * For rnodectl --watch and top. On a terminal keys are read and the screen is put back at the end;
+ * elsewhere the answers follow each other, an empty line between them. One thread.
+ */
+#ifndef CTL_WATCH_H
+#define CTL_WATCH_H
+
+#include "base/compiler.h"
+
+#include <stdio.h>
+
+struct watch {
+    const char *title;          /* words of the command */
+    int64_t interval_ms;
+    bool keys;                  /* keys of top: order, filter */
+    /* Ask once and write the answer to out; sort: column to order by, or NULL. 0, or the exit code
+     * that ends the watch. */
+    int (*ask)(void *arg, const char *sort, FILE *out);
+    void *arg;
+    /* Has the user asked to end (Ctrl-C)? */
+    bool (*ended)(void);
+};
+
+/* 0 when the user ended it. */
+int watch_run(const struct watch *w);
+
+#endif
