@@ -200,6 +200,24 @@ void peer_watch(struct peer_watch *w);
 struct peer_vital { uint32_t load, health; uint64_t progress, member_digest, name_index, code_epoch; };
 extern void (*peer_vital_hook)(struct peer_vital *ret);
 
+/* --- start and stop ------------------------------------------------------------------------ */
+
+struct peer_options {
+    const char *const *listen;          /* "10.0.0.1:7465", port 0: any; NULL-terminated */
+    int64_t heartbeat_ns, suspect_ns, down_ns;
+    unsigned io_threads;
+};
+/* After ring_open (peer_ring.h), handlers and watchers. -ERR_SYSTEM with errno: cannot listen. */
+MUST_CHECK int peer_start(const struct peer_options *o);
+/* Join the cluster of an invitation (peer_ring.h), then dial the inviter. Blocks up to ten seconds;
+ * why (200 bytes) says in words what went wrong. 0, or the number of an RN code. */
+struct token;
+MUST_CHECK unsigned peer_join(const struct token *t, char *why, size_t why_len, peer_id *ret_inviter);
+/* Tell peers goodbye, tell watchers down, end the threads. */
+void peer_stop(void);
+/* Addresses that the listeners got. */
+size_t peer_listening(struct net_addr *ret, size_t max);
+
 /* --- a pair of peers in one process, for tests --------------------------------------------- */
 
 /* Make peers x and y such that what is sent to x comes in as from y, and the reverse: the code
