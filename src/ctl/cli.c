@@ -529,6 +529,7 @@ static int64_t answer_timeout(const struct cli *cli)
 {
     static const enum command_id endless[] = {
         CMD_call, CMD_eval, CMD_trace, CMD_deploy, CMD_rollback, CMD_purge, CMD_backup, CMD_check,
+        CMD_join,
     };
 
     if (cli->timeout_given)
@@ -657,6 +658,16 @@ static bool wants_watch(const struct cli *cli)
                                  isatty(STDOUT_FILENO));
 }
 
+/* One line of standard input, for secrets that the list of processes must not show. */
+static char *first_line(void)
+{
+    char line[1024] = "";
+
+    if (fgets(line, sizeof line, stdin) != NULL)
+        line[strcspn(line, "\r\n")] = 0;
+    return mem_strdup(line);
+}
+
 static int ask_node(struct cli *cli)
 {
     struct files fs = { 0 };
@@ -670,6 +681,8 @@ static int ask_node(struct cli *cli)
         rc = read_files(cli, &fs);
     if (cli->cmd == &commands[CMD_backup])
         make_absolute(cli);
+    if (cli->cmd == &commands[CMD_join] && strcmp(cli->args[0], "-") == 0)
+        cli->args[0] = first_line();
     if (rc == 0)
         rc = redirect(cli);
     if (rc == 0)

@@ -37,4 +37,10 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_check] = ctl_check,
     [CMD_reload] = ctl_reload,
     [CMD_stop] = ctl_stop,
+    [CMD_invite] = ctl_invite,
+    [CMD_join] = ctl_join,
+    [CMD_leave] = ctl_leave,
+    [CMD_forget] = ctl_forget,
+    [CMD_keys] = ctl_keys,
+    [CMD_ping] = ctl_ping,
 };

@@ -18,5 +18,6 @@ request_fn ctl_doctor;                                              /* doctor.c 
 request_fn ctl_drain, ctl_resume, ctl_gc;                           /* act.c */
 request_fn ctl_events;                                              /* admin.c */
 request_fn ctl_logs, ctl_reload, ctl_stop;                          /* admin.c */
+request_fn ctl_invite, ctl_join, ctl_leave, ctl_forget, ctl_keys, ctl_ping;     /* ring.c */
 
 #endif

@@ -324,6 +324,14 @@ static bool changes_state(const struct command *c)
     return c != NULL && c->role > ROLE_VIEW;
 }
 
+/* The first argument for the log; an invitation is a secret. */
+static const char *shown_arg(const struct request *rq)
+{
+    if (rq->msg->n_args == 0)
+        return "";
+    return rq->cmd == &commands[CMD_join] ? "(secret)" : rq->msg->args[0];
+}
+
 static void end_request(struct request *rq, done_t *d)
 {
     frame_t f = RNODE__CONTROL__CONTROL__INIT;
@@ -338,7 +346,7 @@ static void end_request(struct request *rq, done_t *d)
         LOG(NOTICE, "control.request",
             LOG_FIELDS("user", rq->user, "request", rq->cmd->name, "exit", exit),
             "%s asked for %s%s%s: %s", rq->user, rq->cmd->name, rq->msg->n_args > 0 ? " " : "",
-            rq->msg->n_args > 0 ? rq->msg->args[0] : "", d->exit == 0 ? "done" : d->message);
+            shown_arg(rq), d->exit == 0 ? "done" : d->message);
     }
     f.body_case = RNODE__CONTROL__CONTROL__BODY_DONE;
     f.done = d;

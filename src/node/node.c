@@ -25,6 +25,7 @@
 #include "node/crash.h"
 #include "node/keeper.h"
 #include "node/notify.h"
+#include "node/peers.h"
 #include "web/collect.h"
 #include "web/health.h"
 #include "web/session.h"
@@ -473,6 +474,9 @@ static int start_parts(const struct options *o)
         rc = deploy_open(node.folder, keeper_store(), !node_api.dev);
     if (rc < 0)
         return store_failed(rc);
+    rc = peers_open(keeper_store(), node.folder, node.name, node_api.dev);
+    if (rc < 0)
+        return start_failed(EXIT_IO, "RN0606", "cannot use the key of the node in", node.folder);
     node.base = event_base_new();
     rc = server_start(node.base, node.socket, node_api.dev, &node.server);
     if (rc < 0) {
@@ -488,6 +492,10 @@ static int start_parts(const struct options *o)
     rc = start_web(o);
     if (rc != 0)
         return rc;
+    rc = peers_start(o, node_api.dev);
+    if (rc < 0)
+        return start_failed(EXIT_CANNOT_CREATE, "RN0502", "cannot listen for peers at",
+                            option_text(o, OPT_listen_peers));
     start_second();
     add_signal(SIGTERM, on_stop_signal);
     add_signal(SIGINT, on_stop_signal);
@@ -541,8 +549,10 @@ int node_main(struct node_start *start)
     LOG(INFO, "node.end", NULL, "%s ends", node.name);
     web_stop();
     server_free(node.server);
+    peers_stop();
     vm_stop();
     epoch_drain();
+    peers_close();
     keeper_close();
     return status != 0 ? status - 1 : node.exit;
 }
