@@ -24,8 +24,10 @@
 #include "node/boot.h"
 #include "node/crash.h"
 #include "node/keeper.h"
+#include "node/members.h"
 #include "node/notify.h"
 #include "node/peers.h"
+#include "node/options_priv.h"
 #include "web/collect.h"
 #include "web/health.h"
 #include "web/session.h"
@@ -139,6 +141,7 @@ static void apply_live(const struct options *o)
     node_api.role_users[ROLE_VIEW] = option_items(o, OPT_control_view);
     node_api.role_users[ROLE_OPERATE] = option_items(o, OPT_control_operate);
     node_api.role_users[ROLE_ADMIN] = option_items(o, OPT_control_admin);
+    members_apply(o);
 }
 
 static bool compat_erlang_vm(const struct options *o)
@@ -210,6 +213,8 @@ static int node_reload(struct buf *out)
             fresh.value[i] = swap;
         }
     }
+    option_flocks_free(now);
+    now->flocks = TAKE(fresh.flocks);
     apply_live(now);
     keeper_reload(now);
     options_fini(&fresh);

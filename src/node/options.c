@@ -6,6 +6,7 @@
  * lines; types, units and origins are checked here, where an error can show the place.
  */
 #include "node/options.h"
+#include "node/options_priv.h"
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -136,6 +137,7 @@ void options_fini(struct options *o)
 {
     for (int i = 0; i < OPT_COUNT; i++)
         value_fini(&o->value[i]);
+    option_flocks_free(o);
 }
 
 static int option_find(const char *section, const char *key)
@@ -188,7 +190,7 @@ static void complain(const char *code, int line, const char *word, const char *m
     diag_print(ps->errors, &d, ps->text, true);
 }
 
-static size_t known_sections(const char *known[OPT_COUNT])
+static size_t known_sections(const char *known[OPT_COUNT + 1])
 {
     size_t n = 0;
 
@@ -196,12 +198,13 @@ static size_t known_sections(const char *known[OPT_COUNT])
         if (n == 0 || strcmp(known[n - 1], option_rows[i].section) != 0)
             known[n++] = option_rows[i].section;
     }
+    known[n++] = "flock";
     return n;
 }
 
 static void complain_unknown(int line, const char *section, const char *word)
 {
-    const char *known[OPT_COUNT], *near;
+    const char *known[OPT_COUNT + 2], *near;
     size_t n = 0;
     char *message, *note = NULL;
 
@@ -212,6 +215,10 @@ static void complain_unknown(int line, const char *section, const char *word)
         for (int i = 0; i < OPT_COUNT; i++) {
             if (strcmp(option_rows[i].section, section) == 0)
                 known[n++] = option_rows[i].key;
+        }
+        if (strcmp(section, "flock") == 0) {
+            known[n++] = "match";
+            known[n++] = "discover";
         }
         message = mem_printf("unknown key `%s` in [%s]", word, section);
     }
@@ -240,6 +247,34 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list ap)
              "section { key = \"value\" }");
 }
 
+static char **items_of(cfg_opt_t *opt)
+{
+    unsigned n = cfg_opt_size(opt);
+    char **items = MEM_NEW_ARRAY(char *, n + 1);
+
+    for (unsigned k = 0; k < n; k++) {
+        const char *item = cfg_opt_getnstr(opt, k);
+
+        items[k] = mem_strdup(item != NULL ? item : "");
+    }
+    return items;
+}
+
+/* The same for values of a section flock "NAME". */
+static int on_flock_value(cfg_t *cfg, cfg_opt_t *opt)
+{
+    struct parse *ps = parsing;
+    char *origin = mem_printf("%s:%d", ps->short_name, cfg->line);
+    const char *wrong = option_flock_set(ps->o, cfg_title(cfg), cfg_opt_name(opt), items_of(opt),
+                                         origin);
+
+    if (wrong != NULL)
+        complain("RN0403", cfg->line, cfg_opt_name(opt), "this is no value for a flock", wrong,
+                 "flock \"workers\" { match = {\"zone=mad-1\"} }");
+    mem_free(origin);
+    return wrong != NULL ? -1 : 0;
+}
+
 /* Called after each value: check it and take it over. */
 static int on_value(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -255,13 +290,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
     row = &option_rows[i];
     origin = mem_printf("%s:%d", ps->short_name, cfg->line);
     if (row->type == OPTION_LIST) {
-        char **items = MEM_NEW_ARRAY(char *, n + 1);
+        char **items = items_of(opt);
 
-        for (unsigned k = 0; k < n; k++) {
-            const char *item = cfg_opt_getnstr(opt, k);
-
-            items[k] = mem_strdup(item != NULL ? item : "");
-        }
         value_set(&ps->o->value[i], items_join(items), items, 0, origin);
         mem_free(origin);
         return 0;
@@ -304,6 +334,10 @@ static cfg_t *make_parser(cfg_opt_t *sections, cfg_opt_t *keys)
         if (last)
             keys[nk++] = end;
     }
+    sections[ns++] = (cfg_opt_t)CFG_SEC("flock", &keys[nk], CFGF_MULTI | CFGF_TITLE);
+    keys[nk++] = (cfg_opt_t)CFG_STR_LIST("match", NULL, CFGF_NODEFAULT);
+    keys[nk++] = (cfg_opt_t)CFG_STR_LIST("discover", NULL, CFGF_NODEFAULT);
+    keys[nk++] = end;
     sections[ns] = end;
     cfg = cfg_init(sections, CFGF_NONE);
     cfg_set_error_function(cfg, on_error);
@@ -313,6 +347,8 @@ static cfg_t *make_parser(cfg_opt_t *sections, cfg_opt_t *keys)
         snprintf(path, sizeof path, "%s|%s", option_rows[i].section, option_rows[i].key);
         cfg_set_validate_func(cfg, path, on_value);
     }
+    cfg_set_validate_func(cfg, "flock|match", on_flock_value);
+    cfg_set_validate_func(cfg, "flock|discover", on_flock_value);
     return cfg;
 }
 
@@ -369,7 +405,7 @@ static char *without_comments(const char *text)
 int options_parse(struct options *o, const char *file, const char *text, struct buf *errors)
 {
     char *bare;
-    cfg_opt_t sections[OPT_COUNT + 1], keys[OPT_COUNT * 2 + 1];
+    cfg_opt_t sections[OPT_COUNT + 2], keys[OPT_COUNT * 2 + 4];
     struct parse ps = { o, file, short_name_of(file), text, errors, false };
     FILE *in;
     cfg_t *cfg;
@@ -476,6 +512,19 @@ static int set_failed(struct buf *errors, const char *code, const char *assignme
     return -ERR_FORMAT;
 }
 
+static int flock_set(struct options *o, const char *assignment, struct buf *errors)
+{
+    char name[65], key[64];
+    const char *wrong;
+    int used = 0;
+
+    if (sscanf(assignment, "flock.%64[a-zA-Z0-9_-].%63[a-z]=%n", name, key, &used) != 2
+        || used == 0)
+        return set_failed(errors, "RN0401", assignment, "expected flock.NAME.match=LABEL,...");
+    wrong = option_flock_set(o, name, key, items_split(assignment + used, ","), "--set");
+    return wrong != NULL ? set_failed(errors, "RN0403", assignment, wrong) : 0;
+}
+
 int options_set(struct options *o, const char *assignment, struct buf *errors)
 {
     char section[64], key[64];
@@ -483,6 +532,8 @@ int options_set(struct options *o, const char *assignment, struct buf *errors)
     const char *value, *wrong;
     int64_t number;
 
+    if (strncmp(assignment, "flock.", 6) == 0)
+        return flock_set(o, assignment, errors);
     if (sscanf(assignment, "%63[a-z_].%63[a-z_]=%n", section, key, &used) != 2 || used == 0)
         return set_failed(errors, "RN0401", assignment, "expected SECTION.KEY=VALUE");
     value = assignment + used;
@@ -560,6 +611,7 @@ void options_print(const struct options *o, struct buf *out)
         if (last)
             buf_str(out, "}\n");
     }
+    option_flocks_print(o, out);
 }
 
 enum option_id options_first_frozen_change(const struct options *a, const struct options *b)

@@ -39,8 +39,17 @@ struct option_value {
     char   *origin;         /* "default", "rnoded.conf:14", "--set" */
 };
 
+/* flock "NAME" { match = {"zone=mad-1"} discover = {"gossip"} }: nodes whose labels match all. */
+struct option_flock {
+    char  *name;
+    char **match, **discover;   /* NULL-terminated */
+    char  *origin;
+    struct option_flock *next;
+};
+
 struct options {
     struct option_value value[OPT_COUNT];
+    struct option_flock *flocks;    /* in the order of the files; the last of a name wins */
 };
 
 void options_init(struct options *o);       /* every value at its default */
@@ -54,7 +63,7 @@ int options_load(struct options *o, const char *path, struct buf *errors);
 /* path, then DIR/rnoded.d/ *.conf in the order of their names, DIR being path's folder. must_exist:
  * a missing path is an error. */
 int options_load_all(struct options *o, const char *path, bool must_exist, struct buf *errors);
-/* "section.key=value"; lists: items separated by commas. */
+/* "section.key=value", "flock.NAME.match=..."; lists: items separated by commas. */
 int options_set(struct options *o, const char *assignment, struct buf *errors);
 
 /* Effective values, each with its origin, in the syntax of the file. */
