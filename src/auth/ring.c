@@ -97,8 +97,9 @@ static bool signed_by_admitter(const struct ring *r, const struct ring_entry *e,
     for (unsigned i = 0; i < e->n_sigs; i++) {
         const struct known *k = find_key(r, e->sigs[i].by);
 
+        /* A leaf is less than a peer: it may always be given. */
         if (k != NULL && k->active && (k->m.rights & RIGHT_ADMIT) != 0 &&
-            (gives & ~k->m.rights) == 0)
+            (gives & ~(k->m.rights | RIGHT_LEAF)) == 0)
             return true;
     }
     return false;

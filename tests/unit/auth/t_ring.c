@@ -153,7 +153,8 @@ static void nobody_grants_what_it_does_not_hold(void **state)
 {
     add(RING_ADMIT, 'B', "b", ADMIT, 2, "A");
     add(RING_ADMIT, 'C', "c", PEER | RIGHT_SPAWN, 3, "B");
-    expect("A=a:3df B=b:41 ");
+    add(RING_ADMIT, 'D', "d", RIGHT_LEAF, 4, "B");      /* less than a peer, so always */
+    expect("A=a:3df B=b:41 D=d:20 ");
 }
 
 static void revoked_and_what_hung_on_it(void **state)
