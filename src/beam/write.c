@@ -23,6 +23,8 @@ struct beam_writer {
     uint32_t n_exports, n_locals, n_funs, n_functions, n_line_instrs;
     uint32_t max_op, max_label;
     struct buf attributes, compile_info;
+    struct buf more_attributes, chunks;
+    uint32_t n_more;
     bool finished;
 };
 
@@ -102,7 +104,7 @@ void beam_writer_free(struct beam_writer *w)
         return;
     struct pool *pools[] = { &w->atoms, &w->imports, &w->literals, &w->lines, &w->files };
     struct buf *bufs[] = { &w->strings, &w->code, &w->exports, &w->locals, &w->funs,
-                           &w->attributes, &w->compile_info };
+                           &w->attributes, &w->compile_info, &w->more_attributes, &w->chunks };
 
     for (size_t i = 0; i < ARRAY_LEN(pools); i++)
         pool_fini(pools[i]);
@@ -186,6 +188,12 @@ void beam_set_attributes(struct beam_writer *w, const void *etf, size_t len)
 {
     w->attributes.len = 0;
     buf_add(&w->attributes, etf, len);
+}
+
+void beam_add_attribute(struct beam_writer *w, const void *etf, size_t len)
+{
+    buf_add(&w->more_attributes, etf, len);
+    w->n_more++;
 }
 
 void beam_set_compile_info(struct beam_writer *w, const void *etf, size_t len)
@@ -323,6 +331,13 @@ static void put_chunk(struct buf *out, const char *tag, const struct buf *data, 
         md5_update(sum, data->data, data->len);
 }
 
+void beam_add_chunk(struct beam_writer *w, const char *tag, const void *data, size_t len)
+{
+    struct buf lent = { .data = (uint8_t *)(uintptr_t)data, .len = len };
+
+    put_chunk(&w->chunks, tag, &lent, NULL);
+}
+
 static void put_pool(struct buf *out, const char *tag, const struct pool *p, struct md5 *sum)
 {
     struct buf b = { 0 };
@@ -430,15 +445,20 @@ static void put_lines(struct beam_writer *w, struct buf *out)
     buf_fini(&b);
 }
 
-/* [{vsn,[Digest]}] as an external term, the digest being a 128-bit integer. */
-static void default_attributes(struct buf *out, const uint8_t digest[16])
+/* [{vsn,[Digest]} | more] as an external term, the digest being a 128-bit integer. */
+static void default_attributes(struct beam_writer *w, const uint8_t digest[16])
 {
-    static const uint8_t head[] = { 131, 108, 0, 0, 0, 1, 104, 2, 119, 3, 'v', 's', 'n',
-                                    108, 0, 0, 0, 1, 110, 16, 0 };
-    buf_add(out, head, sizeof head);
+    static const uint8_t vsn[] = { 104, 2, 119, 3, 'v', 's', 'n', 108, 0, 0, 0, 1, 110, 16, 0 };
+    struct buf *out = &w->attributes;
+
+    buf_add(out, (uint8_t[]){ 131, 108 }, 2);
+    buf_be(out, w->n_more + 1, 4);
+    buf_add(out, vsn, sizeof vsn);
     for (unsigned i = 0; i < 16; i++)
         buf_u8(out, digest[15 - i]);
-    buf_add(out, "jj", 2);
+    buf_u8(out, 106);
+    buf_add(out, w->more_attributes.data, w->more_attributes.len);
+    buf_u8(out, 106);
 }
 
 /* Funs carry 27 bits of a digest that is made while those bits are zero. */
@@ -469,12 +489,13 @@ static void write_file(struct beam_writer *w, struct buf *out)
     stamp_funs(out, funs_at, w->n_funs, digest);
     put_rows(out, "LocT", &w->locals, w->n_locals, NULL);
     if (w->attributes.len == 0)
-        default_attributes(&w->attributes, digest);
+        default_attributes(w, digest);
     put_chunk(out, "Attr", &w->attributes, NULL);
     if (w->compile_info.len == 0)
         buf_add(&w->compile_info, "\x83j", 2);
     put_chunk(out, "CInf", &w->compile_info, NULL);
     put_lines(w, out);
+    buf_add(out, w->chunks.data, w->chunks.len);
     be32(out->data + 4, (uint32_t)out->len - 8);
 }
 

@@ -37,7 +37,13 @@ uint32_t beam_add_fun(struct beam_writer *w, uint32_t function, uint32_t arity, 
 /* External terms for module_info(attributes) and (compile). Without the first, [{vsn,[Digest]}];
  * without the second, []. */
 void beam_set_attributes(struct beam_writer *w, const void *etf, size_t len);
+/* One more {Key, Values} behind that vsn, as an external term without the 131. Not together with
+ * beam_set_attributes. */
+void beam_add_attribute(struct beam_writer *w, const void *etf, size_t len);
 void beam_set_compile_info(struct beam_writer *w, const void *etf, size_t len);
+
+/* One more chunk, behind all others; in no digest. tag: four letters. */
+void beam_add_chunk(struct beam_writer *w, const char *tag, const void *data, size_t len);
 
 /* Append one instruction. Its operands must have the numbers that the functions above gave. A type
  * hint of a register is left out. Any label number may be used; label 0 is none. */
