@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-const struct bif_row *bif_find(const char *name, unsigned arity)
+const struct bif_row *low_bif(const char *name, unsigned arity)
 {
 #define B(name, arity, kind, result) { name, arity, BIF_##kind, result },
     static const struct bif_row rows[] = {

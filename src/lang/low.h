@@ -43,7 +43,7 @@ enum bif_kind { BIF_TEST, BIF_BIF, BIF_GC };
 struct bif_row { const char *name; unsigned arity; enum bif_kind kind; unsigned result; };
 
 /* Row of erlang:name/arity, or NULL. */
-const struct bif_row *bif_find(const char *name, unsigned arity);
+const struct bif_row *low_bif(const char *name, unsigned arity);
 
 /* A variable, or a constant. var 0 and lit NULL: nothing. */
 struct low_val { uint32_t var; const struct core_const *lit; };

@@ -16,7 +16,7 @@
 
 /* --- blocks and instructions ------------------------------------------------------------------- */
 
-struct low_block *lower_block(struct lower *w)
+struct low_block *lower_new_block(struct lower *w)
 {
     return low_block_new(w->l, w->handler);
 }
@@ -39,14 +39,14 @@ struct low_instr *lower_add(struct lower *w, enum low_op op, struct core_span at
     in->line = at.line;
     in->file = at.file;
     if (LOW_IS_TERM(op))
-        w->cur = lower_block(w);
+        w->cur = lower_new_block(w);
     return in;
 }
 
 void lower_jump(struct lower *w, struct low_block *to, const struct low_val *args, size_t n)
 {
     low_jump(w->l, w->cur, to, args, n);
-    w->cur = lower_block(w);
+    w->cur = lower_new_block(w);
 }
 
 void lower_add_param(struct lower *w, struct low_block *b, uint32_t var)
@@ -63,7 +63,7 @@ void lower_add_param(struct lower *w, struct low_block *b, uint32_t var)
 /* A block that takes one value; it is the value of what is lowered to it. */
 static struct low_block *value_block(struct lower *w, struct low_val *ret_value)
 {
-    struct low_block *b = lower_block(w);
+    struct low_block *b = lower_new_block(w);
 
     *ret_value = VAL_VAR(low_var_new(w->l));
     lower_add_param(w, b, ret_value->var);
@@ -133,7 +133,7 @@ void lower_if(struct lower *w, const char *test, struct low_val v, struct low_bl
 {
     struct low_instr *in = lower_add(w, LO_IF, (struct core_span){ 0 }, 1, 0, 2);
 
-    in->bif = bif_find(test, 1);
+    in->bif = low_bif(test, 1);
     in->args[0] = v;
     in->to[0] = yes;
     in->to[1] = no;
@@ -407,7 +407,7 @@ static bool can_fail(const struct bif_row *row)
 static void lower_erlang(struct lower *w, const struct core_expr *e, struct dest d)
 {
     const char *name = e->function->lit->atom->name;
-    const struct bif_row *row = bif_find(name, e->n);
+    const struct bif_row *row = low_bif(name, e->n);
     struct low_val *args;
     struct low_instr *in;
 
@@ -547,7 +547,7 @@ static struct low_val lower_map(struct lower *w, const struct core_expr *e)
         return VAL_LIT(cc_map(w->u->m, lits, e->n));
     }
     if (e->base != NULL) {
-        struct low_block *yes = lower_block(w), *no = lower_block(w);
+        struct low_block *yes = lower_new_block(w), *no = lower_new_block(w);
 
         lower_if(w, "is_map", base, yes, no);
         lower_enter(w, no);
@@ -588,10 +588,10 @@ static void lower_case(struct lower *w, const struct core_expr *e, struct dest d
 {
     struct low_val *values = ARENA_NEW_ARRAY(w->u->arena, struct low_val, e->n_values + 1);
     struct low_block **bodies = ARENA_NEW_ARRAY(w->u->arena, struct low_block *, e->n + 1);
-    struct low_block *fail = lower_block(w);
+    struct low_block *fail = lower_new_block(w);
 
     lower_args(w, e->values, e->n_values, values);
-    match_clauses(w, values, e->n_values, e->clauses, e->n, fail, bodies);
+    lower_match(w, values, e->n_values, e->clauses, e->n, fail, bodies);
     lower_enter(w, fail);
     if (e->n_values != 1)
         values[0] = make_tuple(w, values, e->n_values);
@@ -612,7 +612,7 @@ static void lower_wait(struct lower *w, const struct core_expr *e, struct low_bl
         lower_add(w, LO_WAIT, e->span, 0, 0, 1)->to[0] = head;
         return;
     }
-    late = lower_block(w);
+    late = lower_new_block(w);
     in = lower_add(w, LO_WAIT_TIMEOUT, e->span, 1, 0, 2);
     in->args[0] = time;
     in->to[0] = head;
@@ -625,7 +625,7 @@ static void lower_wait(struct lower *w, const struct core_expr *e, struct low_bl
 static void lower_receive(struct lower *w, const struct core_expr *e, struct dest d)
 {
     struct low_block **bodies = ARENA_NEW_ARRAY(w->u->arena, struct low_block *, e->n + 1);
-    struct low_block *head = lower_block(w), *match, *next, *wait;
+    struct low_block *head = lower_new_block(w), *match, *next, *wait;
     struct low_val time = { 0 }, msg;
     struct low_instr *in;
 
@@ -638,15 +638,15 @@ static void lower_receive(struct lower *w, const struct core_expr *e, struct des
         lower_wait(w, e, head, time, d);
         return;
     }
-    match = lower_block(w);
-    next = lower_block(w);
-    wait = lower_block(w);
+    match = lower_new_block(w);
+    next = lower_new_block(w);
+    wait = lower_new_block(w);
     in = lower_add(w, LO_LOOP_REC, e->span, 0, 1, 2);
     in->to[0] = match;
     in->to[1] = wait;
     msg = VAL_VAR(in->dst[0]);
     lower_enter(w, match);
-    match_clauses(w, &msg, 1, e->clauses, e->n, next, bodies);
+    lower_match(w, &msg, 1, e->clauses, e->n, next, bodies);
     lower_enter(w, next);
     lower_add(w, LO_LOOP_REC_END, e->span, 0, 0, 1)->to[0] = head;
     for (uint32_t i = 0; i < e->n; i++) {
@@ -661,12 +661,12 @@ static void lower_receive(struct lower *w, const struct core_expr *e, struct des
 static void lower_try(struct lower *w, const struct core_expr *e, struct dest d)
 {
     const struct core_try *t = e->try;
-    struct low_block *outer = w->handler, *catch = lower_block(w), *inside, *end, *body;
+    struct low_block *outer = w->handler, *catch = lower_new_block(w), *inside, *end, *body;
     struct low_instr *in = lower_add(w, LO_TRY, e->span, 0, 1, 0);
     struct low_val value;
     uint32_t tag = in->dst[0];
 
-    body = lower_block(w);
+    body = lower_new_block(w);
     w->l->vars[tag].is_tag = true;
     w->l->vars[tag].tag_depth = (uint8_t)w->tries;
     if (++w->tries > w->l->n_tags)
@@ -674,7 +674,7 @@ static void lower_try(struct lower *w, const struct core_expr *e, struct dest d)
     if (w->tries > 200)
         unit_fail(w->u, -ERR_LIMIT, e->span, "more than 200 nested try");
     w->handler = catch;
-    inside = lower_block(w);
+    inside = lower_new_block(w);
     low_jump(w->l, w->cur, inside, NULL, 0);
     lower_enter(w, inside);
     end = value_block(w, &value);
@@ -701,8 +701,8 @@ static void lower_logic(struct lower *w, const struct core_expr *e, struct dest 
 {
     struct low_val a = lower_value(w, e->args[0]);
     const struct core_const *stop = e->kind == CORE_AND ? w->u->m->false_ : w->u->m->true_;
-    struct low_block *other = lower_block(w), *known = lower_block(w), *bad = lower_block(w);
-    struct low_block *more = lower_block(w);
+    struct low_block *other = lower_new_block(w), *known = lower_new_block(w), *bad = lower_new_block(w);
+    struct low_block *more = lower_new_block(w);
 
     lower_if_lit(w, a, stop, known, other);
     lower_enter(w, other);
@@ -783,7 +783,7 @@ static void lower_effect(struct lower *w, const struct core_expr *e)
         (void)lower_simple(w, e);
         return;
     }
-    to = lower_block(w);
+    to = lower_new_block(w);
     lower_to(w, e, (struct dest){ to, false });
     lower_enter(w, to);
 }
@@ -807,7 +807,7 @@ static void lower_front(struct lower *w, const struct core_expr *e)
 
 static void join_prepare(struct lower *w, struct core_label *label)
 {
-    struct low_block *b = lower_block(w);
+    struct low_block *b = lower_new_block(w);
 
     for (uint32_t i = 0; i < label->n; i++)
         lower_add_param(w, b, low_var_new(w->l));
@@ -876,7 +876,7 @@ static const struct bif_row *guard_row(const struct core_expr *e)
 {
     if (e->kind != CORE_REMOTE || !is_atom_lit(e->module) || !is_atom_lit(e->function))
         return NULL;
-    return bif_find(e->function->lit->atom->name, e->n);
+    return low_bif(e->function->lit->atom->name, e->n);
 }
 
 static struct low_val guard_bif(struct lower *w, const struct core_expr *e,
@@ -896,7 +896,7 @@ static struct low_val guard_bif(struct lower *w, const struct core_expr *e,
     if (!can_fail(row)) {
         in = lower_add(w, LO_BIF, (struct core_span){ 0 }, e->n, 1, 0);
     } else {
-        next = lower_block(w);
+        next = lower_new_block(w);
         in = lower_add(w, LO_BIF_TRY, e->span, e->n, 1, 2);
         in->to[0] = next;
         in->to[1] = fail;
@@ -938,10 +938,10 @@ static struct low_val guard_value(struct lower *w, const struct core_expr *e,
         return guard_value(w, e->body, fail);
     case CORE_AND:
     case CORE_OR:
-        yes = lower_block(w);
-        no = lower_block(w);
+        yes = lower_new_block(w);
+        no = lower_new_block(w);
         join = value_block(w, &v);
-        lower_guard(w, e, yes, no, fail);
+        lower_condition(w, e, yes, no, fail);
         lower_enter(w, yes);
         lower_jump(w, join, &(struct low_val){ .lit = w->u->m->true_ }, 1);
         lower_enter(w, no);
@@ -953,7 +953,7 @@ static struct low_val guard_value(struct lower *w, const struct core_expr *e,
     }
 }
 
-void lower_guard(struct lower *w, const struct core_expr *e, struct low_block *yes,
+void lower_condition(struct lower *w, const struct core_expr *e, struct low_block *yes,
                  struct low_block *no, struct low_block *fail)
 {
     const struct bif_row *row = guard_row(e);
@@ -965,16 +965,16 @@ void lower_guard(struct lower *w, const struct core_expr *e, struct low_block *y
         e = e->body;
     }
     if (e->kind == CORE_AND || e->kind == CORE_OR) {
-        more = lower_block(w);
-        lower_guard(w, e->args[0], e->kind == CORE_AND ? more : yes,
+        more = lower_new_block(w);
+        lower_condition(w, e->args[0], e->kind == CORE_AND ? more : yes,
                     e->kind == CORE_AND ? no : more, fail);
         lower_enter(w, more);
-        lower_guard(w, e->args[1], yes, no, fail);
+        lower_condition(w, e->args[1], yes, no, fail);
         return;
     }
     row = guard_row(e);
     if (row != NULL && e->n == 1 && strcmp(row->name, "not") == 0) {
-        lower_guard(w, e->args[0], no, yes, fail);
+        lower_condition(w, e->args[0], no, yes, fail);
         return;
     }
     if (row != NULL && row->kind == BIF_TEST && !can_fail(row)) {
@@ -991,7 +991,7 @@ void lower_guard(struct lower *w, const struct core_expr *e, struct low_block *y
         return;
     }
     v = guard_value(w, e, fail);
-    more = lower_block(w);
+    more = lower_new_block(w);
     lower_if_lit(w, v, w->u->m->true_, yes, more);
     lower_enter(w, more);
     lower_if_lit(w, v, w->u->m->false_, no, fail);

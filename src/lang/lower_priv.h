@@ -29,7 +29,7 @@ struct low_instr *lower_add(struct lower *w, enum low_op op, struct core_span at
                             size_t n_dst, size_t n_to);
 /* Terminate it with a jump; go on in another. */
 void lower_jump(struct lower *w, struct low_block *to, const struct low_val *args, size_t n);
-struct low_block *lower_block(struct lower *w);
+struct low_block *lower_new_block(struct lower *w);
 void lower_enter(struct lower *w, struct low_block *b);
 void lower_add_param(struct lower *w, struct low_block *b, uint32_t var);
 
@@ -40,7 +40,7 @@ struct low_val lower_value(struct lower *w, const struct core_expr *e);
 /* Evaluate and send to dest; the current block is terminated. */
 void lower_to(struct lower *w, const struct core_expr *e, struct dest d);
 /* A guard: yes when true, no when false, fail when it fails. Current block terminated. */
-void lower_guard(struct lower *w, const struct core_expr *e, struct low_block *yes,
+void lower_condition(struct lower *w, const struct core_expr *e, struct low_block *yes,
                  struct low_block *no, struct low_block *fail);
 
 /* Terminate with a test. */
@@ -51,7 +51,7 @@ void lower_if(struct lower *w, const char *test, struct low_val v, struct low_bl
 
 /* Match values[0..n) against clauses: code that ends in one of *ret_bodies, blocks with the
  * clause's variables that are used as parameters, or in fail. Current block terminated. */
-void match_clauses(struct lower *w, const struct low_val *values, size_t n,
+void lower_match(struct lower *w, const struct low_val *values, size_t n,
                    struct core_clause *const *clauses, size_t n_clauses, struct low_block *fail,
                    struct low_block **ret_bodies);
 

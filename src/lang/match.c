@@ -73,7 +73,7 @@ static void match_rows(struct match *m, struct row *rows, size_t n, struct low_b
 
 static struct low_block *new_block(struct match *m)
 {
-    return lower_block(m->w);
+    return lower_new_block(m->w);
 }
 
 /* --- rows -------------------------------------------------------------------------------------- */
@@ -284,7 +284,7 @@ static bool leaf(struct match *m, const struct row *r)
         lower_set(m->w, b->var, b->value);
     yes = new_block(m);
     no = new_block(m);
-    lower_guard(m->w, c->guard, yes, no, no);
+    lower_condition(m->w, c->guard, yes, no, no);
     lower_enter(m->w, yes);
     to_body(m, r);
     lower_enter(m->w, no);
@@ -1025,7 +1025,7 @@ static void match_equal(struct match *m, struct row *rows, size_t n, const struc
     struct low_instr *in = lower_add(m->w, LO_IF, (struct core_span){ 0 }, 2, 0, 2);
     struct row *one = rows_copy(m, rows, 1);
 
-    in->bif = bif_find("=:=", 2);
+    in->bif = low_bif("=:=", 2);
     in->args[0] = d->value;
     in->args[1] = d->other;
     in->to[0] = new_block(m);
@@ -1107,7 +1107,7 @@ static void body_vars(struct match *m, uint32_t clause, size_t *cap, const struc
     }
 }
 
-void match_clauses(struct lower *w, const struct low_val *values, size_t n,
+void lower_match(struct lower *w, const struct low_val *values, size_t n,
                    struct core_clause *const *clauses, size_t n_clauses, struct low_block *fail,
                    struct low_block **ret_bodies)
 {
