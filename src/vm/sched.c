@@ -467,13 +467,14 @@ static void put_back(struct sched *s, struct process *p)
 static void park(struct sched *s, struct process *p)
 {
     uint32_t waiting = PROC_WAITING;
+    bool rest = inbox_has_rest(&p->inbox);
 
     p->sched = NULL;
     s->current = NULL;
-    /* seq_cst: pairs with the exchange in inbox_push; see inbox_is_empty. From here on p may be
+    /* seq_cst: pairs with the exchange in inbox_push; see inbox_is_untouched. From here on p may be
      * anybody's: only the two atomics below may be touched. */
     atomic_store(&p->state, PROC_WAITING);
-    if (UNLIKELY(!inbox_is_empty(&p->inbox)) &&
+    if (UNLIKELY(rest || !inbox_is_untouched(&p->inbox)) &&
         atomic_compare_exchange_strong(&p->state, &waiting, PROC_RUNNABLE))
         put_own(s, p);
 }

@@ -91,9 +91,11 @@ void process_release_hold(struct process *p, enum process_state was, bool wake)
     uint32_t waiting = PROC_WAITING;
 
     if (was == PROC_WAITING && !wake) {
-        /* seq_cst: see inbox_is_empty */
+        bool rest = inbox_has_rest(&p->inbox);
+
+        /* seq_cst: see inbox_is_untouched */
         atomic_store(&p->state, PROC_WAITING);
-        if (LIKELY(inbox_is_empty(&p->inbox)) ||
+        if (LIKELY(!rest && inbox_is_untouched(&p->inbox)) ||
             !atomic_compare_exchange_strong(&p->state, &waiting, PROC_RUNNABLE))
             return;
     } else {

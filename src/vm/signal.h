@@ -44,11 +44,23 @@ struct inbox {
 void inbox_init(struct inbox *in);
 void inbox_push(struct inbox *in, struct sig *sig);             /* any thread; takes sig */
 struct sig *inbox_take(struct inbox *in);                       /* owner; NULL: empty (or a push is unfinished) */
-/* Nothing pushed, nothing half pushed. Any thread that holds the process or has just published
- * WAITING; seq_cst, so it pairs with the exchange in inbox_push and the look at the state. */
-ALWAYS_INLINE bool inbox_is_empty(struct inbox *in)
+/* Are there nodes that have not been taken? Owner. They may stand in front of the stub: a take that
+ * met an unfinished push has put the stub behind it and gone away with nothing. */
+ALWAYS_INLINE bool inbox_has_rest(const struct inbox *in)
+{
+    return in->head != inbox_stub(in);
+}
+/* Nothing pushed, nothing half pushed, since the owner has seen that there is no rest. Whoever has
+ * just published WAITING; seq_cst, so it pairs with the exchange in inbox_push and the look at the
+ * state. */
+ALWAYS_INLINE bool inbox_is_untouched(struct inbox *in)
 {
     return atomic_load(&in->tail) == inbox_stub(in);
+}
+/* Nothing is in it. Owner. */
+ALWAYS_INLINE bool inbox_is_empty(struct inbox *in)
+{
+    return !inbox_has_rest(in) && inbox_is_untouched(in);
 }
 
 /* --- signals ------------------------------------------------------------------------------ */
