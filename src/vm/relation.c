@@ -47,6 +47,29 @@ struct relation *relation_find_remote(const struct process *p, uint64_t key, uin
     return NULL;
 }
 
+struct relation *relation_find_fit(const struct process *p, uint64_t key,
+                                   bool (*fits)(const struct relation *r, const void *arg),
+                                   const void *arg)
+{
+    struct relset *set = p->relations;
+    uint32_t i = 0;
+
+    if (set == NULL)
+        return NULL;
+    if (set->cap <= PLAIN_MAX) {
+        for (; i < set->n; i++) {
+            if (set->slots[i].key == key && fits(&set->slots[i], arg))
+                return &set->slots[i];
+        }
+        return NULL;
+    }
+    for (i = slot_of(key, set->cap); set->slots[i].key != 0; i = (i + 1) & (set->cap - 1)) {
+        if (set->slots[i].key == key && fits(&set->slots[i], arg))
+            return &set->slots[i];
+    }
+    return NULL;
+}
+
 struct relation *relation_find(const struct process *p, uint64_t key)
 {
     return relation_find_remote(p, key, 0);

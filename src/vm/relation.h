@@ -75,6 +75,10 @@ struct relation *relation_find(const struct process *p, uint64_t key);      /* o
 struct relation *relation_add(struct process *p, uint64_t key, term peer);  /* must be new */
 /* The same for a peer that is reached through a session. */
 struct relation *relation_find_remote(const struct process *p, uint64_t key, uint32_t session);
+/* Some relation of that key, whichever its session, that fits. */
+struct relation *relation_find_fit(const struct process *p, uint64_t key,
+                                   bool (*fits)(const struct relation *r, const void *arg),
+                                   const void *arg);
 struct relation *relation_add_remote(struct process *p, uint64_t key, term peer, uint32_t session);
 void relation_remove(struct process *p, struct relation *r);        /* frees its tag */
 void relation_forget(struct relation *r);       /* exit: frees its tag, empties the slot */

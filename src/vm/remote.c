@@ -110,7 +110,7 @@ enum remote_sent remote_send(struct process *p, term to, term msg, unsigned flag
 {
     enum remote_sent sent;
 
-    if (vm_remote == NULL)
+    if (vm_remote == NULL || (!is_tuple(to) && id_node(to) == NULL))
         return REMOTE_OK;       /* nobody there: a message to a dead process */
     sent = vm_remote->send(p, to, msg, flags);
     if (sent == REMOTE_BUSY && p != NULL)
@@ -118,17 +118,38 @@ enum remote_sent remote_send(struct process *p, term to, term msg, unsigned flag
     return sent;
 }
 
+/* Is r a link that stands with the process of that external pid? */
+static bool is_link_with(const struct relation *r, const void *arg)
+{
+    const struct node_entry *node = arg;
+    uint32_t creation;
+
+    return r->session != 0 && r->unlink_id == 0 &&
+           vm_remote->node(r->session, &creation) == node->name && creation == node->creation;
+}
+
+/* It may stand in a session that is over, whose end has not been told to us yet. */
+static struct relation *link_with(struct process *p, term pid)
+{
+    term word = word_of(pid);
+
+    if (word == TERM_NONE || vm_remote == NULL)
+        return NULL;
+    return relation_find_fit(p, relation_key(REL_LINK, word), is_link_with, id_node(pid));
+}
+
 term remote_link(struct process *p, term pid)
 {
-    uint32_t session = session_of(pid, true);
+    uint32_t session;
     term word = word_of(pid);
     struct relation *r;
 
+    if (link_with(p, pid) != NULL)
+        return TERM_NIL;
+    session = session_of(pid, true);
     if (is_no_session(session))
         return reason_of(session);
     r = relation_find_remote(p, relation_key(REL_LINK, word), session);
-    if (r != NULL && r->unlink_id == 0)
-        return TERM_NIL;
     if (!remote_attach(p, session))
         return ATOM_noconnection;
     if (r != NULL)
@@ -141,17 +162,12 @@ term remote_link(struct process *p, term pid)
 
 void remote_unlink(struct process *p, term pid)
 {
-    uint32_t session = session_of(pid, false);
-    term word = word_of(pid);
-    struct relation *r;
+    struct relation *r = link_with(p, pid);
 
-    if (is_no_session(session))
-        return;
-    r = relation_find_remote(p, relation_key(REL_LINK, word), session);
-    if (r == NULL || r->unlink_id != 0)
+    if (r == NULL)
         return;
     r->unlink_id = imm_payload(make_ref(p->sched));
-    post(p, &(struct remote_signal){ REMOTE_UNLINK, session, p->pid, word,
+    post(p, &(struct remote_signal){ REMOTE_UNLINK, r->session, p->pid, r->peer,
                                      imm_make(IMM_REF, r->unlink_id), TERM_NONE });
 }
 
