@@ -2,8 +2,7 @@
 /*
  * kernel.c - what OTP's stdlib wants of kernel on a node by itself
  *
- * The environment of applications and global names are two tables of our own; on one node `global`
- * is just another registry.
+ * The environment of applications is a table of our own.
  */
 #include "bif/bif.h"
 #include "heap/map.h"
@@ -11,7 +10,7 @@
 
 #include <pthread.h>
 
-static struct table *env_table, *global_table;
+static struct table *env_table;
 static pthread_once_t made = PTHREAD_ONCE_INIT;
 
 static void tables_make(void)
@@ -23,19 +22,12 @@ static void tables_make(void)
 
     /* no process has this pid: they are nobody's and stay */
     env_table = table_new_hidden(&opt);
-    global_table = table_new_hidden(&opt);
 }
 
 static struct table *env(void)
 {
     pthread_once(&made, tables_make);
     return env_table;
-}
-
-static struct table *global(void)
-{
-    pthread_once(&made, tables_make);
-    return global_table;
 }
 
 /* The second element of the row of key, or TERM_NONE. */
@@ -84,74 +76,6 @@ term bif_application_unset_env(struct process *p, const term *a)
 {
     table_delete_key(env(), heap_tuple2(&p->heap, a[0], a[1]));
     return ATOM_ok;
-}
-
-/* --- global -------------------------------------------------------------------------------------------- */
-
-/* The process of a name if it still lives. */
-static term name_pid(struct process *p, term name)
-{
-    term pid = row_value(p, global(), name);
-
-    if (pid == TERM_NONE)
-        return ATOM_undefined;
-    if (is_local_pid(pid) && process_lookup(pid) == NULL) {
-        table_delete_object(global(), heap_tuple2(&p->heap, name, pid));
-        return ATOM_undefined;
-    }
-    return pid;
-}
-
-term bif_global_register_name(struct process *p, const term *a)
-{
-    term row;
-
-    if (!is_pid(a[1]))
-        return bif_badarg(p);
-    name_pid(p, a[0]);      /* forgets one that is dead */
-    row = heap_tuple2(&p->heap, a[0], a[1]);
-    return table_insert_new_list(global(), heap_cons(&p->heap, row, TERM_NIL)) > 0 ? ATOM_yes
-                                                                                   : ATOM_no;
-}
-
-term bif_global_re_register_name(struct process *p, const term *a)
-{
-    if (!is_pid(a[1]))
-        return bif_badarg(p);
-    table_insert(global(), heap_tuple2(&p->heap, a[0], a[1]));
-    return ATOM_yes;
-}
-
-term bif_global_unregister_name(struct process *p, const term *a)
-{
-    table_delete_key(global(), a[0]);
-    return ATOM_ok;
-}
-
-term bif_global_whereis_name(struct process *p, const term *a)
-{
-    return name_pid(p, a[0]);
-}
-
-term bif_global_send(struct process *p, const term *a)
-{
-    term pid = name_pid(p, a[0]);
-
-    if (pid == ATOM_undefined)
-        return bif_raise(p, ATOM_exit,
-                         heap_tuple2(&p->heap, ATOM_badarg, heap_tuple2(&p->heap, a[0], a[1])));
-    process_send(p, pid, a[1]);
-    return pid;
-}
-
-term bif_global_registered_names(struct process *p, const term *a)
-{
-    term list = TERM_NIL;
-
-    for (term at = table_first(global(), &p->heap, false); is_tuple(at);
-         at = table_next(global(), &p->heap, tuple_elem(at, 0), false))
-        list = heap_cons(&p->heap, tuple_elem(at, 0), list);
-    return list;
 }
 
 /* --- constants ------------------------------------------------------------------------------------------ */

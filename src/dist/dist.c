@@ -5,6 +5,8 @@
 #include "dist/dist.h"
 
 #include "dist/dist_priv.h"
+#include "dist/names.h"
+#include "dist/place.h"
 #include "heap/etf.h"
 #include "term/atom.h"
 
@@ -13,6 +15,16 @@
 void dist_init(void)
 {
     nodes_init();
+    rpc_init();
+    names_init();
+    place_init();
+    vm_remote = &dist_remote;
+}
+
+void dist_start(void)
+{
+    rpc_start();
+    place_start();
 }
 
 void dist_alive(const char *name, uint32_t creation)
@@ -21,5 +33,5 @@ void dist_alive(const char *name, uint32_t creation)
     etf_env.local_creation = creation;
     session_init();
     receive_init();
-    vm_remote = &dist_remote;
+    names_alive();
 }

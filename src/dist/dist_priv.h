@@ -58,7 +58,12 @@ extern const struct vm_remote dist_remote;      /* send.c */
 void send_spawn_reply(struct session *s, uint64_t to, struct span req, unsigned done, term pid,
                       term error);
 
+/* The session that a frame came in; NULL: it is over. I/O thread of the peer. */
+struct session *session_of_rx(const struct peer_rx *rx);
+void watcher_signal(const struct remote_signal *s);     /* watch.c */
 void receive_init(void);                        /* receive.c: takes the frames */
+void rpc_init(void);                            /* rpc.c: built-ins */
+void rpc_start(void);                           /* its code; after vm_start */
 void nodes_init(void);                          /* nodes.c: built-ins, nodeup and nodedown */
 
 #endif

@@ -10,6 +10,7 @@
 #include "dist/dist_priv.h"
 
 #include "base/alloc.h"
+#include "dist/names.h"
 #include "heap/etf.h"
 #include "heap/map.h"
 #include "term/atom.h"
@@ -112,6 +113,7 @@ static void tell_monitors_locked(term node)
 
 static void on_up(struct session *s)
 {
+    names_up(s);
     pthread_mutex_lock(&nodes_lock);
     *vector_more(up) = s;
     tell_waiters_locked(s->peer, ATOM_true);
@@ -121,6 +123,7 @@ static void on_up(struct session *s)
 
 static void on_down(struct session *s, bool was_up, enum peer_end why)
 {
+    names_down(s);
     pthread_mutex_lock(&nodes_lock);
     for (uint32_t i = 0; i < up.n; i++) {
         if (up.at[i] == s) {

@@ -125,7 +125,7 @@ static term ref_of(struct span ref)
     return v <= PAYLOAD_MAX ? imm_make(IMM_REF, v) : TERM_NONE;
 }
 
-static struct session *session_of(const struct peer_rx *rx)
+struct session *session_of_rx(const struct peer_rx *rx)
 {
     static _Thread_local struct session *last;
     static _Thread_local session_id last_id;
@@ -213,7 +213,7 @@ static int rx_send_alias(const struct peer_rx *rx)
 
 static int rx_link(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     struct process *p = process_of(rx->sig->to);
     term from = remote_word(rx->sig->from);
 
@@ -229,7 +229,7 @@ static int rx_link(const struct peer_rx *rx)
 
 static int rx_unlink(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     struct process *p = process_of(rx->sig->to);
     term from = remote_word(rx->sig->from), id = imm_make(IMM_REF, rx->sig->id & PAYLOAD_MAX);
 
@@ -244,7 +244,7 @@ static int rx_unlink(const struct peer_rx *rx)
 
 static int rx_unlink_ack(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     struct process *p = process_of(rx->sig->to);
 
     if (s != NULL && p != NULL)
@@ -280,7 +280,7 @@ static struct sig *exit_sig(const struct peer_rx *rx, struct session *s)
 
 static int rx_exit(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     struct process *p = process_of(rx->sig->to);
     struct sig *sig;
 
@@ -307,7 +307,7 @@ static void answer_noproc(struct session *s, const struct peer_rx *rx, term ref)
 
 static int rx_monitor(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     term ref = ref_of(rx->sig->ref), pid = TERM_NONE;
     bool by_name = rx->sig->name.data != NULL;
     struct process *p;
@@ -329,7 +329,7 @@ static int rx_monitor(const struct peer_rx *rx)
 
 static int rx_demonitor(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     term ref = ref_of(rx->sig->ref), pid;
     struct process *p;
 
@@ -346,7 +346,7 @@ static int rx_demonitor(const struct peer_rx *rx)
 
 static int rx_down(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     struct process *p = process_of(rx->sig->to);
     term ref = ref_of(rx->sig->ref);
     struct sig *sig;
@@ -432,7 +432,7 @@ static term spawn_child(const struct peer_rx *rx, struct session *s, term ref, t
 
 static int rx_spawn_request(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     term ref = ref_of(rx->sig->ref), args, leader;
     struct heap bag, side;
     int rc = 0;
@@ -457,7 +457,7 @@ static int rx_spawn_request(const struct peer_rx *rx)
 
 static int rx_spawn_reply(const struct peer_rx *rx)
 {
-    struct session *s = session_of(rx);
+    struct session *s = session_of_rx(rx);
     struct process *p = process_of(rx->sig->to);
     term ref = ref_of(rx->sig->ref);
     bool ok = (rx->sig->code & SPAWN_DONE_ERROR) == 0;

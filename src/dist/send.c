@@ -7,6 +7,7 @@
  */
 #include "dist/dist_priv.h"
 
+#include "dist/watch.h"
 #include "heap/etf.h"
 #include "term/atom.h"
 #include "term/ids.h"
@@ -110,7 +111,7 @@ static enum remote_sent submit(struct session *s, struct peer_frame *f, const st
 {
     uint32_t seq = atomic_load_explicit(&s->writable_seq, memory_order_relaxed);
 
-    peer_frame_seal(f, sig);
+    f = peer_frame_seal(f, sig);
     return outcome(s, sender, seq, peer_send(s->id, f, order_of(from), flags, NULL));
 }
 
@@ -239,6 +240,8 @@ static enum remote_sent remote_signal_out(struct process *sender, const struct r
     enum remote_sent sent;
     uint8_t ref[REF_BYTES];
 
+    if (r->session <= WATCHERS_MAX)
+        watcher_signal(r);
     if (s == NULL)
         return REMOTE_OK;
     f = has_reason(r->op) ? frame_of(r->body) : peer_frame_new(0);
@@ -324,12 +327,13 @@ static bool attach(uint32_t number, term pid)
 {
     struct session *s = session_at(number);
 
-    return s != NULL && session_attach(s, pid);
+    return number <= WATCHERS_MAX || (s != NULL && session_attach(s, pid));
 }
 
 static void detach(uint32_t number, term pid)
 {
-    session_detach(session_at(number), pid);    /* an attached process keeps it */
+    if (number > WATCHERS_MAX)
+        session_detach(session_at(number), pid);    /* an attached process keeps it */
 }
 
 static term node_of(uint32_t number, uint32_t *ret_creation)

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/epoch.h"
+#include "dist/watch.h"
 #include "term/atom.h"
 #include "vm/remote.h"
 
@@ -34,7 +35,7 @@ struct row_chunk { struct peer_row row[CHUNK]; };
 static struct number_chunk *_Atomic numbers[NUMBERS_MAX / CHUNK];   /* [any] set once each */
 static struct row_chunk *_Atomic rows[PEERS_MAX / CHUNK];           /* [any] set once each */
 static pthread_mutex_t make_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t last_number;                                        /* [lk make_lock] */
+static uint32_t last_number = WATCHERS_MAX;                         /* [lk make_lock] */
 
 void (*session_up_hook)(struct session *s);
 void (*session_down_hook)(struct session *s, bool was_up, enum peer_end why);

@@ -47,6 +47,7 @@ struct session {
     uint32_t waiting_n, waiting_cap;    /* [lk lock] */
     _Atomic uint32_t writable_seq;      /* [any] written under lock: how often it became writable */
     struct node_entry *entry;           /* I/O thread of the peer: of the up, counted */
+    uint32_t names;                     /* [lk of names.c] claims that came through it */
     uint32_t told;                      /* I/O thread: slots of attached whose processes were told */
     int64_t  spawn_tokens, spawn_at_ns; /* I/O thread: spawns it may still ask for */
     struct session *next;               /* [lk of its peer's row] older live ones */

@@ -9,6 +9,7 @@
 #include "bif/bif.h"
 #include "bif/io.h"
 #include "ctl/run.h"
+#include "dist/dist.h"
 #include "dist/flock.h"
 #include "dist/share.h"
 #include "term/atom.h"
@@ -42,6 +43,7 @@ void boot_vm(const struct boot_options *opt)
     literal_region_init();
     engine_init();
     bif_init();
+    dist_init();
     run_register();
     bif_exit_hook = vm_exit_hook;
     vm_exit_hook = on_process_exit;
@@ -53,6 +55,7 @@ void boot_vm(const struct boot_options *opt)
     vm_start(&vo);
     run_init(io_start());
     kernel_sup_start();
+    dist_start();
     pg_start();
     flock_start();
 }
