@@ -14,8 +14,8 @@
 void dist_init(void);
 /* Load what dist/ has as code for the machine. After vm_start. */
 void dist_start(void);
-/* The node has a name from now on: peer_self is set, or is about to be given. Before vm_start, and
- * before peer_start. */
+/* The node has this name from now on. Before any program runs that could ask for it, and before
+ * peer_start. */
 void dist_alive(const char *name, uint32_t creation);
 
 #endif

@@ -21,6 +21,8 @@
 #include "ctl/run.h"
 #include "ctl/server.h"
 #include "ctl/view.h"
+#include "dist/dist.h"
+#include "dist/peer.h"
 #include "node/boot.h"
 #include "node/crash.h"
 #include "node/keeper.h"
@@ -482,6 +484,7 @@ static int start_parts(const struct options *o)
     rc = peers_open(keeper_store(), node.folder, node.name, node_api.dev);
     if (rc < 0)
         return start_failed(EXIT_IO, "RN0606", "cannot use the key of the node in", node.folder);
+    dist_alive(peer_self.name, peer_self.creation);     /* before any program has run */
     node.base = event_base_new();
     rc = server_start(node.base, node.socket, node_api.dev, &node.server);
     if (rc < 0) {
