@@ -103,14 +103,14 @@ static void fill_member(struct cluster *c, const struct member *m, struct cluste
 
 static void publish(struct cluster *c)
 {
-    const struct view *v = gossip_view(c->g);
+    const struct roster *v = gossip_roster(c->g);
     size_t bytes = sizeof(struct cluster_snapshot) + v->n * sizeof(struct cluster_member);
     struct cluster_snapshot *s, *old;
     int64_t now = clock_monotonic_ns();
     uint8_t *meta;
     char *text;
 
-    VIEW_EACH(v, m) {
+    ROSTER_EACH(v, m) {
         const struct note *note = gossip_note(c->g, m->rec->nid);
 
         bytes += m->rec->name_len + 1u + (note != NULL ? note->len : 0);
@@ -120,9 +120,9 @@ static void publish(struct cluster *c)
                                     .queue = gossip_queue(c->g), .stats = *gossip_stats(c->g) };
     text = (char *)&s->members[v->n];
     meta = (uint8_t *)text;
-    VIEW_EACH(v, m)
+    ROSTER_EACH(v, m)
         meta += m->rec->name_len + 1u;
-    VIEW_EACH(v, m)
+    ROSTER_EACH(v, m)
         fill_member(c, m, &s->members[s->n++], &text, &meta, now);
     old = atomic_exchange_explicit(&c->snapshot, s, memory_order_acq_rel);
     if (old != NULL)
@@ -182,7 +182,7 @@ static void arm(struct event *ev, int64_t in_ns)
 /* After everything that touched the core. */
 static void settle(struct cluster *c)
 {
-    const struct view *v = gossip_view(c->g);
+    const struct roster *v = gossip_roster(c->g);
 
     atomic_store_explicit(&c->digest, v->digest, memory_order_relaxed);
     atomic_store_explicit(&c->health, gossip_health(c->g), memory_order_relaxed);

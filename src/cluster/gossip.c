@@ -118,14 +118,14 @@ void tell(struct gossip *g, enum member_event_kind kind, const struct member *m,
 
 struct member *random_member(struct gossip *g, uint64_t but)
 {
-    uint32_t slots = view_slots(&g->view);
+    uint32_t slots = roster_slots(&g->view);
 
     if (present(g) < 2)
         return NULL;
     /* A present member is met after cap / present tries on average; many gone ones, or `but` being
      * the only other, make it longer, so the tries are counted. */
     for (uint32_t i = 0; i < 4 * slots; i++) {
-        struct member *m = view_slot(&g->view, chance_below(g, slots));
+        struct member *m = roster_slot(&g->view, chance_below(g, slots));
 
         if (m != NULL && member_present(m) && m->rec->nid != g->nid && m->rec->nid != but)
             return m;
@@ -176,11 +176,11 @@ static void publish_self(struct gossip *g, uint32_t state)
     rc = record_get(g->pool, g->nid, &b, body.data, body.len, sig, &rec);
     ASSERT(rc == 0);
     buf_fini(&body);
-    m = view_find(&g->view, g->nid);
+    m = roster_find(&g->view, g->nid);
     if (m == NULL)
-        view_insert(&g->view, rec, MEMBER_ALIVE);
+        roster_insert(&g->view, rec, MEMBER_ALIVE);
     else
-        view_set(&g->view, m, state == MEMBER_STATE_LEFT ? MEMBER_LEFT : MEMBER_ALIVE, rec);
+        roster_set(&g->view, m, state == MEMBER_STATE_LEFT ? MEMBER_LEFT : MEMBER_ALIVE, rec);
     record_unref(g->rec);
     g->rec = rec;
     rumour_alive(&g->rumours, rec);
@@ -415,7 +415,7 @@ void gossip_session_up(struct gossip *g, int64_t now_ns, uint64_t nid)
     struct member *m;
 
     clock_in(g, now_ns);
-    m = view_find(&g->view, nid);
+    m = roster_find(&g->view, nid);
     if (m == NULL || !member_present(m))
         pushpull_start(g, nid);
     clock_out(g);
@@ -426,7 +426,7 @@ void gossip_vital(struct gossip *g, int64_t now_ns, uint64_t nid, const struct v
     struct member *m;
 
     clock_in(g, now_ns);
-    m = view_find(&g->view, nid);
+    m = roster_find(&g->view, nid);
     if (m != NULL)
         vital_in(g, m, v);
     clock_out(g);
@@ -434,7 +434,7 @@ void gossip_vital(struct gossip *g, int64_t now_ns, uint64_t nid, const struct v
 
 void gossip_forget(struct gossip *g, int64_t now_ns, uint64_t nid)
 {
-    struct member *m = view_find(&g->view, nid);
+    struct member *m = roster_find(&g->view, nid);
     struct note *note;
 
     g->now = now_ns;
@@ -447,7 +447,7 @@ void gossip_forget(struct gossip *g, int64_t now_ns, uint64_t nid)
     if (note != NULL)
         g->notes_digest ^= member_hash(~nid, note->version);
     note_unref(note);
-    view_remove(&g->view, nid);
+    roster_remove(&g->view, nid);
     record_pool_forget(g->pool, nid);
 }
 
@@ -467,7 +467,7 @@ struct gossip *gossip_new(const struct gossip_config *c, const struct gossip_env
     g->refuted_at = g->pushpull_at = g->window_at = now_ns - MERGE_NS;
     g->nid = env->nid_of(env->arg, self->key);
     ASSERT(g->nid != 0);
-    view_init(&g->view);
+    roster_init(&g->view);
     rumours_init(&g->rumours);
     copy_self(g, self);
     publish_self(g, MEMBER_STATE_HERE);
@@ -494,7 +494,7 @@ void gossip_free(struct gossip *g)
         note_unref(s->value);
     idmap_fini(&g->notes);
     rumours_fini(&g->rumours);
-    view_fini(&g->view);
+    roster_fini(&g->view);
     record_unref(g->rec);
     mem_free(g->heap);
     mem_free(g->asks);
@@ -510,7 +510,7 @@ void gossip_set_vital(struct gossip *g, const struct vital *v)
 
 uint64_t gossip_nid(const struct gossip *g) { return g->nid; }
 const struct record *gossip_self_record(const struct gossip *g) { return g->rec; }
-const struct view *gossip_view(const struct gossip *g) { return &g->view; }
+const struct roster *gossip_roster(const struct gossip *g) { return &g->view; }
 const struct gossip_stats *gossip_stats(const struct gossip *g) { return &g->stats; }
 unsigned gossip_health(const struct gossip *g) { return g->health; }
 bool gossip_merging(const struct gossip *g) { return g->merge_until != 0; }

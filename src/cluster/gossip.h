@@ -19,7 +19,7 @@
  * At equal incarnation dead > suspect > alive. An incarnation is creation << 32 | counter, so a
  * restart beats everything said about the boots before.
  *
- * Cost: 16 bytes a member and slot (view.h) and its record, about 290 bytes; a period costs one
+ * Cost: 16 bytes a member and slot (roster.h) and its record, about 290 bytes; a period costs one
  * ping and its ack, whatever the number of members. All functions: the owner's thread.
  */
 #ifndef CLUSTER_GOSSIP_H
@@ -28,7 +28,7 @@
 #include "cluster/gossip_wire.h"
 #include "cluster/record.h"
 #include "cluster/rumour.h"
-#include "cluster/view.h"
+#include "cluster/roster.h"
 #include "cluster/watch.h"
 
 struct gossip_env {
@@ -120,7 +120,7 @@ void gossip_forget(struct gossip *g, int64_t now_ns, uint64_t nid);
 
 uint64_t gossip_nid(const struct gossip *g);
 const struct record *gossip_self_record(const struct gossip *g);
-const struct view *gossip_view(const struct gossip *g);         /* lent until the next call */
+const struct roster *gossip_roster(const struct gossip *g);         /* lent until the next call */
 const struct note *gossip_note(const struct gossip *g, uint64_t nid);  /* NULL: none; lent */
 const struct gossip_stats *gossip_stats(const struct gossip *g);
 unsigned gossip_health(const struct gossip *g);                 /* 0 is good, 7 the worst */

@@ -84,7 +84,7 @@ struct gossip {
     int64_t refuted_at, refute_due; /* refute_due 0: nothing to refute */
     bool leaving;
 
-    struct view view;
+    struct roster view;
     struct rumours rumours;
     struct idmap notes;             /* nid -> struct note, one reference each */
     uint64_t notes_digest;

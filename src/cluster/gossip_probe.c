@@ -29,7 +29,7 @@ static uint32_t gcd(uint32_t a, uint32_t b)
 /* i -> (a * i + b) mod m visits every slot once. */
 static void round_begin(struct gossip *g)
 {
-    g->round_m = view_slots(&g->view);
+    g->round_m = roster_slots(&g->view);
     do
         g->round_a = 1 + chance_below(g, g->round_m - 1);
     while (gcd(g->round_a, g->round_m) != 1);
@@ -46,12 +46,12 @@ static struct member *round_next(struct gossip *g)
         struct member *m;
         uint32_t slot;
 
-        if (g->round_i >= g->round_m || g->round_m != view_slots(&g->view)) {
+        if (g->round_i >= g->round_m || g->round_m != roster_slots(&g->view)) {
             round_begin(g);
             rounds++;
         }
         slot = (uint32_t)(((uint64_t)g->round_a * g->round_i++ + g->round_b) % g->round_m);
-        m = view_slot(&g->view, slot);
+        m = roster_slot(&g->view, slot);
         if (m != NULL && member_present(m) && m->rec->nid != g->nid)
             return m;
     }
@@ -155,7 +155,7 @@ static void ask_helpers(struct gossip *g, const struct member *m)
 
 static void probe_indirect(struct gossip *g)
 {
-    struct member *m = view_find(&g->view, g->probe.target);
+    struct member *m = roster_find(&g->view, g->probe.target);
     struct buf frame = { 0 };
 
     g->probe.phase = PROBE_INDIRECT;
@@ -173,7 +173,7 @@ static void probe_indirect(struct gossip *g)
 
 static void probe_fail(struct gossip *g)
 {
-    struct member *m = view_find(&g->view, g->probe.target);
+    struct member *m = roster_find(&g->view, g->probe.target);
     struct probe *p = &g->probe;
 
     p->phase = PROBE_REST;
@@ -215,7 +215,7 @@ void probe_tick(struct gossip *g)
 static void relay_begin(struct gossip *g, uint64_t asker, const struct net_addr *to,
                         uint64_t their_nonce, uint64_t target, const struct net_addr *target_addr)
 {
-    struct member *m = view_find(&g->view, target);
+    struct member *m = roster_find(&g->view, target);
     struct net_addr addr = m != NULL ? member_addr(m) : *target_addr;
     struct gossip_item ping;
     struct relay *r = NULL;
@@ -243,7 +243,7 @@ static void relay_end(struct gossip *g, struct relay *r, bool ok)
     if (r->to.port != 0) {
         if (ok)
             it.vital = own_vital(g);
-        send_item(g, &r->to, &it, view_find(&g->view, r->asker), GOSSIP_PLAIN_MAX);
+        send_item(g, &r->to, &it, roster_find(&g->view, r->asker), GOSSIP_PLAIN_MAX);
         return;
     }
     indirect_write(&frame, true, r->their_nonce, ok);
@@ -289,7 +289,7 @@ static void ping_in(struct gossip *g, const struct net_addr *from, const struct 
 {
     struct gossip_item ack = { .kind = GOSSIP_ACK, .nonce = it->nonce, .from = g->nid,
                                .vital = own_vital(g) };
-    struct member *m = view_find(&g->view, it->from);
+    struct member *m = roster_find(&g->view, it->from);
 
     if (it->node != g->nid)
         return;
@@ -335,7 +335,7 @@ static void ack_of_dead(struct gossip *g, struct member *m)
 
 static void ack_in(struct gossip *g, const struct gossip_item *it)
 {
-    struct member *m = view_find(&g->view, it->from);
+    struct member *m = roster_find(&g->view, it->from);
 
     if (m == NULL)
         return;
@@ -354,7 +354,7 @@ static void ack_in(struct gossip *g, const struct gossip_item *it)
         if (g->relays[i].due != 0 && g->relays[i].nonce == it->nonce
             && g->relays[i].target == it->from)
             relay_end(g, &g->relays[i], true);
-    m = view_find(&g->view, it->from);
+    m = roster_find(&g->view, it->from);
     if (m != NULL)
         vital_in(g, m, &it->vital);
 }
@@ -370,7 +370,7 @@ void probe_item(struct gossip *g, const struct net_addr *from, const struct goss
         ack_in(g, it);
         break;
     case GOSSIP_PING_REQ:
-        if (view_find(&g->view, it->from) != NULL)
+        if (roster_find(&g->view, it->from) != NULL)
             relay_begin(g, it->from, from, it->nonce, it->node, &it->addr);
         break;
     case GOSSIP_NACK:
@@ -389,7 +389,7 @@ void probe_frame(struct gossip *g, uint64_t from, enum gossip_frame kind, uint64
     struct buf frame = { 0 };
 
     if (kind == GOSSIP_FRAME_INDIRECT_PONG) {
-        struct member *m = view_find(&g->view, g->probe.target);
+        struct member *m = roster_find(&g->view, g->probe.target);
 
         if (nonce != g->probe.indirect_nonce || g->probe.phase != PROBE_INDIRECT)
             return;

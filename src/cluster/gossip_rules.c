@@ -48,7 +48,7 @@ int64_t suspicions_due(const struct gossip *g)
 void suspicions_spare(struct gossip *g)
 {
     for (uint32_t i = 0; i < g->heap_n; i++)
-        ask_later(g, view_find(&g->view, g->heap[i]->nid));
+        ask_later(g, roster_find(&g->view, g->heap[i]->nid));
     suspicions_shift(g, suspicion_min(g));
 }
 
@@ -170,7 +170,7 @@ bool has_evidence(struct gossip *g, uint64_t nid)
 static void set_state(struct gossip *g, struct member *m, enum member_state state,
                       struct record *rec)
 {
-    view_set(&g->view, m, state, rec);
+    roster_set(&g->view, m, state, rec);
     m->since_s = (uint32_t)(g->now / S);
 }
 
@@ -215,7 +215,7 @@ void suspicions_tick(struct gossip *g)
 {
     while (g->heap_n > 0 && g->heap[0]->due <= g->now) {
         struct suspicion *s = g->heap[0];
-        struct member *m = view_find(&g->view, s->nid);
+        struct member *m = roster_find(&g->view, s->nid);
 
         ASSERT(m != NULL && m->state == MEMBER_SUSPECT);
         if (s->asks) {
@@ -234,7 +234,7 @@ void forget_old(struct gossip *g)
     uint32_t limit = (uint32_t)(g->conf.forget_ns / S), now = (uint32_t)(g->now / S), n = 0;
     uint64_t old[16];
 
-    VIEW_EACH(&g->view, m)
+    ROSTER_EACH(&g->view, m)
         if (!member_present(m) && now - m->since_s > limit && n < ARRAY_LEN(old)
             && m->rec->nid != g->nid)
             old[n++] = m->rec->nid;
@@ -266,7 +266,7 @@ static void about_self(struct gossip *g, const struct member_body *b)
     if (b->creation > g->self.creation
         || (b->creation == g->self.creation
             && memcmp(b->boot_id, g->self.boot_id, MEMBER_BOOT_BYTES) > 0))
-        tell(g, MEMBER_EV_CLONED, view_find(&g->view, g->nid), 0);
+        tell(g, MEMBER_EV_CLONED, roster_find(&g->view, g->nid), 0);
 }
 
 static void add_member(struct gossip *g, struct record *rec)
@@ -277,7 +277,7 @@ static void add_member(struct gossip *g, struct record *rec)
         g->stats.refused++;
         return;
     }
-    m = view_insert(&g->view, rec, rec->left ? MEMBER_LEFT : MEMBER_ALIVE);
+    m = roster_insert(&g->view, rec, rec->left ? MEMBER_LEFT : MEMBER_ALIVE);
     m->since_s = (uint32_t)(g->now / S);
     rumour_alive(&g->rumours, rec);
     if (!rec->left)
@@ -321,7 +321,7 @@ void rule_alive(struct gossip *g, const struct gossip_item *it, bool pushpull)
         return;
     }
     nid = g->env.nid_of(g->env.arg, b.key);
-    m = nid == 0 ? NULL : view_find(&g->view, nid);
+    m = nid == 0 ? NULL : roster_find(&g->view, nid);
     if (nid == 0) {
         g->stats.refused++;
         return;
@@ -352,7 +352,7 @@ void rule_alive(struct gossip *g, const struct gossip_item *it, bool pushpull)
  * believed. An incarnation that we have no record of says nothing more than ours. */
 static struct member *accused(struct gossip *g, const struct gossip_item *it)
 {
-    struct member *m = view_find(&g->view, it->node);
+    struct member *m = roster_find(&g->view, it->node);
 
     if (it->node == g->nid) {
         refute(g, it->incarnation, true);
@@ -425,7 +425,7 @@ void rule_ask(struct gossip *g, const struct gossip_item *it)
 
 void rule_note(struct gossip *g, const struct gossip_item *it)
 {
-    struct member *m = view_find(&g->view, it->node);
+    struct member *m = roster_find(&g->view, it->node);
     struct note *old = idmap_get(&g->notes, it->node), *fresh;
     struct member_event ev;
 

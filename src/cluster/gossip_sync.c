@@ -36,7 +36,7 @@ void ask_later(struct gossip *g, struct member *m)
 
 static bool ask_now(struct gossip *g, const struct ask *a)
 {
-    struct member *m = view_find(&g->view, a->nid);
+    struct member *m = roster_find(&g->view, a->nid);
     struct gossip_item it = { .kind = GOSSIP_ASK, .node = a->nid, .incarnation = a->incarnation,
                               .by = g->nid };
     struct gossip_packet p;
@@ -106,13 +106,13 @@ void merge_tick(struct gossip *g)
 
 static struct member *next_dead(struct gossip *g)
 {
-    uint32_t slots = view_slots(&g->view);
+    uint32_t slots = roster_slots(&g->view);
 
     for (uint32_t i = 0; i < slots; i++) {
         struct member *m;
 
         g->dead_cursor = (g->dead_cursor + 1) % slots;
-        m = view_slot(&g->view, g->dead_cursor);
+        m = roster_slot(&g->view, g->dead_cursor);
         if (m != NULL && m->state == MEMBER_DEAD)
             return m;
     }
@@ -134,7 +134,7 @@ void dead_tick(struct gossip *g)
     if (g->merge_until == 0) {
         if (chance_below(g, g->view.n) >= dead)
             return;
-        g->dead_cursor = chance_below(g, view_slots(&g->view));
+        g->dead_cursor = chance_below(g, roster_slots(&g->view));
     }
     m = next_dead(g);
     if (m != NULL)
@@ -145,7 +145,7 @@ void dead_tick(struct gossip *g)
 
 static void buckets(const struct gossip *g, uint64_t digests[GOSSIP_BUCKETS])
 {
-    view_buckets(&g->view, digests);
+    roster_buckets(&g->view, digests);
     IDMAP_EACH(&g->notes, s) {
         const struct note *n = s->value;
 
@@ -239,14 +239,14 @@ static void write_members(struct writer *w, const bool differ[GOSSIP_BUCKETS])
 {
     struct gossip *g = w->g;
 
-    VIEW_EACH(&g->view, m) {
+    ROSTER_EACH(&g->view, m) {
         struct gossip_item it = { .kind = GOSSIP_DEAD, .node = m->rec->nid,
                                   .incarnation = m->rec->incarnation, .by = g->nid };
 
         if (m->state == MEMBER_DEAD && bucket_in(differ, it.node))
             writer_item(w, &it);
     }
-    VIEW_EACH(&g->view, m) {
+    ROSTER_EACH(&g->view, m) {
         struct gossip_item it = record_item(m->rec);
 
         if (m->state != MEMBER_DEAD && bucket_in(differ, it.node))
@@ -290,11 +290,11 @@ static uint32_t contradictions(struct gossip *g, struct pushpull pp)
         struct member *m;
 
         if (it.kind == GOSSIP_DEAD) {
-            m = view_find(&g->view, it.node);
+            m = roster_find(&g->view, it.node);
             n += m != NULL && member_present(m) && it.incarnation >= m->rec->incarnation;
         } else if (it.kind == GOSSIP_ALIVE && g->view.by_state[MEMBER_DEAD] > 0
                    && member_body_read(it.body, it.body_len, &b) == 0) {
-            m = view_find(&g->view, g->env.nid_of(g->env.arg, b.key));
+            m = roster_find(&g->view, g->env.nid_of(g->env.arg, b.key));
             n += m != NULL && m->state == MEMBER_DEAD && b.incarnation == m->rec->incarnation;
         }
     }

@@ -11,6 +11,7 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_inspect] = ctl_inspect,
     [CMD_tree] = ctl_tree,
     [CMD_names] = ctl_names,
+    [CMD_nodes] = ctl_nodes,
     [CMD_flocks] = ctl_flocks,
     [CMD_modules] = ctl_modules,
     [CMD_memory] = ctl_memory,

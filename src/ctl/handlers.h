@@ -9,7 +9,7 @@
 
 request_fn ctl_status, ctl_ps, ctl_top, ctl_inspect, ctl_tree, ctl_names, ctl_modules, ctl_memory,
     ctl_tables;                                                     /* look.c */
-request_fn ctl_flocks;                                              /* cluster.c */
+request_fn ctl_nodes, ctl_flocks;                                   /* cluster.c */
 request_fn ctl_deploy, ctl_rollback, ctl_history, ctl_purge;        /* code.c */
 request_fn ctl_call, ctl_eval, ctl_send, ctl_spawn, ctl_kill;       /* act.c */
 request_fn ctl_trace;                                               /* trace.c */

@@ -464,6 +464,25 @@ static void value_text(struct buf *out, uint8_t type, const uint8_t *data, size_
         buf_str(out, "(term)");
 }
 
+void attrs_visit_texts(const uint8_t *data, size_t len,
+                       void (*visit)(void *arg, const char *key, const char *value), void *arg)
+{
+    struct reader r = reader_make(data, len);
+    struct attr a;
+
+    while (attr_next(&r, &a)) {
+        char *key, *value;
+
+        if (!is_text(a.type))
+            continue;
+        key = mem_printf("%.*s", a.key_len, (const char *)a.key);
+        value = mem_printf("%.*s", a.len, (const char *)a.value);
+        visit(arg, key, value);
+        mem_free(key);
+        mem_free(value);
+    }
+}
+
 void attrs_text(struct buf *out, const uint8_t *data, size_t len)
 {
     struct reader r = reader_make(data, len);

@@ -50,6 +50,9 @@ bool attrs_ok(const uint8_t *data, size_t len);
 term attrs_term(struct heap *h, const uint8_t *data, size_t len);
 /* "type=worker cores=4"; appends. */
 void attrs_text(struct buf *out, const uint8_t *data, size_t len);
+/* Visit attributes that are text, as strings. */
+void attrs_visit_texts(const uint8_t *data, size_t len,
+                       void (*visit)(void *arg, const char *key, const char *value), void *arg);
 bool attrs_match(const uint8_t *data, size_t len, const struct pattern *p);
 
 /* From [{Key, Value}] or a map (is), or [{Key, Op, Value}]; -ERR_ARGUMENT, -ERR_LIMIT. */

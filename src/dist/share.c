@@ -120,6 +120,16 @@ static void ask(struct origin *o, const struct topic *t)
     send_frame(o, KIND_flock_sub, &m.base);
 }
 
+bool share_is_used(void)
+{
+    bool used;
+
+    pthread_rwlock_rdlock(&share_lock);
+    used = topics != NULL;
+    pthread_rwlock_unlock(&share_lock);
+    return used;
+}
+
 /* --- topics ----------------------------------------------------------------------------------------- */
 
 void share_want(enum share_kind kind, const char *name, const struct pattern *pattern, void *user)

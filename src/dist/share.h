@@ -77,6 +77,9 @@ extern pthread_rwlock_t share_lock;
 void share_init(void);
 void share_use(enum share_kind kind, const struct share_user *u);
 
+/* Is there any topic that is wanted? Any thread. */
+bool share_is_used(void);
+
 /* --- with the write lock held --- */
 
 /* See topic `name` on all nodes, now and later. pattern may be NULL; both are copied. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * members.c - what the configuration says of this node's labels and of flocks
+ * members.c - what the configuration says of gossip, of this node's labels and of flocks
  */
 #include "node/members.h"
 
@@ -8,6 +8,9 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "dist/flock.h"
+#include "dist/membership.h"
+
+#include <errno.h>
 
 static void define(const struct option_flock *f)
 {
@@ -60,4 +63,31 @@ void members_apply(const struct options *o)
     }
     for (const struct option_flock *f = o->flocks; f != NULL; f = f->next)
         define(f);
+}
+
+void members_init(void)
+{
+    membership_init();
+}
+
+void members_start(const struct options *o)
+{
+    struct membership_options mo = {
+        .udp = option_number(o, OPT_cluster_udp) != 0,
+        .period_ns = option_number(o, OPT_cluster_heartbeat) * 1000000,
+        .seeds = option_items(o, OPT_cluster_join), .version = PACKAGE_VERSION,
+        .mesh = (unsigned)option_number(o, OPT_cluster_mesh),
+        .labels = option_items(o, OPT_node_labels),
+    };
+
+    if (membership_start(&mo) < 0)
+        LOG(WARNING, "member.udp", NULL,
+            "no datagrams at the port of the peers (%s): members are probed over sessions alone",
+            strerror(errno));
+}
+
+void members_stop(void)
+{
+    membership_leave();
+    membership_stop();
 }

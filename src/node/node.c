@@ -500,10 +500,12 @@ static int start_parts(const struct options *o)
     rc = start_web(o);
     if (rc != 0)
         return rc;
+    members_init();
     rc = peers_start(o, node_api.dev);
     if (rc < 0)
         return start_failed(EXIT_CANNOT_CREATE, "RN0502", "cannot listen for peers at",
                             option_text(o, OPT_listen_peers));
+    members_start(o);
     start_second();
     add_signal(SIGTERM, on_stop_signal);
     add_signal(SIGINT, on_stop_signal);
@@ -557,6 +559,7 @@ int node_main(struct node_start *start)
     LOG(INFO, "node.end", NULL, "%s ends", node.name);
     web_stop();
     server_free(node.server);
+    members_stop();
     peers_stop();
     vm_stop();
     epoch_drain();

@@ -16,11 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static void check(struct sim *s)
 {
     struct gossip *g = s->nodes[0].g;
-    const struct view *v = &g->view;
+    const struct roster *v = &g->view;
     uint64_t digests[GOSSIP_BUCKETS], all = 0, last = 0;
     uint32_t n = 0, by_state[MEMBER_STATES] = { 0 };
 
-    VIEW_EACH(v, m) {
+    ROSTER_EACH(v, m) {
         ASSERT(n == 0 || m->rec->nid > last);
         last = m->rec->nid;
         by_state[m->state]++;
@@ -29,11 +29,11 @@ static void check(struct sim *s)
     }
     ASSERT(n == v->n && n <= s->conf.members_max);
     ASSERT(memcmp(by_state, v->by_state, sizeof(by_state)) == 0);
-    view_buckets(v, digests);
+    roster_buckets(v, digests);
     for (int i = 0; i < GOSSIP_BUCKETS; i++)
         all ^= digests[i];
     ASSERT(all == v->digest);
-    ASSERT(view_find(v, g->nid)->state == MEMBER_ALIVE);
+    ASSERT(roster_find(v, g->nid)->state == MEMBER_ALIVE);
     ASSERT(g->rec->creation == g->self.creation);
     ASSERT(g->health <= HEALTH_MAX && g->heap_n == g->suspicions.n);
 }

@@ -278,7 +278,7 @@ static bool liar(struct run *r)
 
     begin(r);
     for (int i = 0; i < 120; i++) {
-        VIEW_EACH(&l->g->view, m)
+        ROSTER_EACH(&l->g->view, m)
             if (m->rec->nid != l->nid)
                 rumour_state(&l->g->rumours, i % 2 ? GOSSIP_SUSPECT : GOSSIP_DEAD, m->rec->nid,
                              i % 3 ? UINT64_MAX : m->rec->incarnation, l->nid);

@@ -308,7 +308,7 @@ void sim_start_all(struct sim *s)
         rumours_forget(&g->rumours, g->nid);
         for (uint32_t j = 0; j < s->n; j++)
             if (j != i)
-                view_insert(&g->view, s->nodes[j].g->rec, MEMBER_ALIVE);
+                roster_insert(&g->view, s->nodes[j].g->rec, MEMBER_ALIVE);
     }
 }
 
@@ -422,7 +422,7 @@ uint64_t sim_view_errors(struct sim *s)
 
         if (g == NULL)
             continue;
-        VIEW_EACH(&g->view, m) {
+        ROSTER_EACH(&g->view, m) {
             bool up = member_present(m) && sim_of(s, m->rec->nid)->g != NULL;
 
             good += up;

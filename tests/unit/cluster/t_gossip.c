@@ -7,7 +7,7 @@
 #include "cluster/gossip_wire.h"
 #include "cluster/idmap.h"
 #include "cluster/rumour.h"
-#include "cluster/view.h"
+#include "cluster/roster.h"
 #include "wire/unpack.h"
 
 #include <setjmp.h>
@@ -283,45 +283,45 @@ static void view_is_a_set(void **state)
     struct record_pool pool;
     struct record *rec[N];
     bool in[N] = { false };
-    struct view v;
+    struct roster v;
     uint32_t n = 0;
 
     record_pool_init(&pool, NULL, trust);
-    view_init(&v);
+    roster_init(&v);
     for (int i = 0; i < N; i++)
         rec[i] = record_with(&pool, i % 3 == 0 ? UINT64_MAX - (uint64_t)i
                                     : i % 3 == 1 ? (uint64_t)i : any());
     for (int step = 0; step < 20000; step++) {
         int i = (int)(any() % N);
-        struct member *m = view_find(&v, rec[i]->nid);
+        struct member *m = roster_find(&v, rec[i]->nid);
 
         assert_true((m != NULL) == in[i]);
         if (in[i] && any() % 2) {
-            view_remove(&v, rec[i]->nid);
+            roster_remove(&v, rec[i]->nid);
             n--;
             in[i] = false;
         } else if (!in[i]) {
-            view_insert(&v, rec[i], MEMBER_ALIVE);
+            roster_insert(&v, rec[i], MEMBER_ALIVE);
             n++;
             in[i] = true;
         } else {
-            view_set(&v, m, (enum member_state)(any() % MEMBER_STATES), NULL);
+            roster_set(&v, m, (enum member_state)(any() % MEMBER_STATES), NULL);
         }
     }
     assert_int_equal(v.n, n);
     uint64_t last = 0, digests[GOSSIP_BUCKETS], all = 0;
     uint32_t seen = 0;
-    VIEW_EACH(&v, m) {
+    ROSTER_EACH(&v, m) {
         assert_true(seen == 0 || m->rec->nid > last);
         last = m->rec->nid;
         seen++;
     }
     assert_int_equal(seen, n);
-    view_buckets(&v, digests);
+    roster_buckets(&v, digests);
     for (int i = 0; i < GOSSIP_BUCKETS; i++)
         all ^= digests[i];
     assert_int_equal(all, v.digest);
-    view_fini(&v);
+    roster_fini(&v);
     for (int i = 0; i < N; i++) {
         assert_int_equal(rec[i]->refs, 2);
         record_unref(rec[i]);

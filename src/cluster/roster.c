@@ -1,47 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * view.c - a sorted array with gaps
+ * roster.c - a sorted array with gaps
  *
  * Invariants:
  *   W1  ids rise over the slots that are taken.
  *   W2  no gap lies between the home of an id and its slot.
  *   W3  the last slot is a gap, so that walks end.
  */
-#include "cluster/view.h"
+#include "cluster/roster.h"
 #include "base/alloc.h"
 #include "base/assert.h"
 
 #define FIRST_CAP 16
 
-static uint32_t home(const struct view *v, uint64_t nid)
+static uint32_t home(const struct roster *v, uint64_t nid)
 {
     return (uint32_t)((unsigned __int128)nid * v->cap >> 64);
 }
 
-uint32_t view_slots(const struct view *v)
+uint32_t roster_slots(const struct roster *v)
 {
     return v->cap + v->slack;
 }
 
-static void make_slots(struct view *v, uint32_t cap)
+static void make_slots(struct roster *v, uint32_t cap)
 {
     v->cap = cap;
     v->slack = 32 + cap / 16;
-    v->slots = MEM_NEW_ARRAY(struct member, view_slots(v));
+    v->slots = MEM_NEW_ARRAY(struct member, roster_slots(v));
 }
 
-void view_init(struct view *v)
+void roster_init(struct roster *v)
 {
-    *v = (struct view){ 0 };
+    *v = (struct roster){ 0 };
     make_slots(v, FIRST_CAP);
 }
 
-void view_fini(struct view *v)
+void roster_fini(struct roster *v)
 {
-    VIEW_EACH(v, m)
+    ROSTER_EACH(v, m)
         record_unref(m->rec);
     mem_free(v->slots);
-    *v = (struct view){ 0 };
+    *v = (struct roster){ 0 };
 }
 
 uint64_t member_hash(uint64_t nid, uint64_t incarnation)
@@ -59,7 +59,7 @@ static uint64_t hash_of(const struct member *m)
 }
 
 /* First slot from the home of nid on that is a gap or has an id >= nid. */
-static uint32_t seek(const struct view *v, uint64_t nid)
+static uint32_t seek(const struct roster *v, uint64_t nid)
 {
     uint32_t i = home(v, nid);
 
@@ -68,7 +68,7 @@ static uint32_t seek(const struct view *v, uint64_t nid)
     return i;
 }
 
-struct member *view_find(const struct view *v, uint64_t nid)
+struct member *roster_find(const struct roster *v, uint64_t nid)
 {
     struct member *m = &v->slots[seek(v, nid)];
 
@@ -76,22 +76,22 @@ struct member *view_find(const struct view *v, uint64_t nid)
 }
 
 /* Put a member where it belongs; NULL when W3 would break. */
-static struct member *place(struct view *v, const struct member *m)
+static struct member *place(struct roster *v, const struct member *m)
 {
     uint32_t at = seek(v, m->rec->nid), gap = at;
 
     while (v->slots[gap].rec != NULL)
         gap++;
-    if (gap + 1 >= view_slots(v))
+    if (gap + 1 >= roster_slots(v))
         return NULL;
     memmove(&v->slots[at + 1], &v->slots[at], (gap - at) * sizeof(v->slots[0]));
     v->slots[at] = *m;
     return &v->slots[at];
 }
 
-static void grow(struct view *v)
+static void grow(struct roster *v)
 {
-    struct view old = *v;
+    struct roster old = *v;
     uint32_t cap = v->cap;
     bool fits;
 
@@ -99,7 +99,7 @@ static void grow(struct view *v)
         cap += cap / 2;
         make_slots(v, cap);
         fits = true;
-        VIEW_EACH(&old, m)
+        ROSTER_EACH(&old, m)
             fits = fits && place(v, m) != NULL;
         if (!fits)
             mem_free(v->slots);
@@ -107,7 +107,7 @@ static void grow(struct view *v)
     mem_free(old.slots);
 }
 
-struct member *view_insert(struct view *v, struct record *rec, enum member_state state)
+struct member *roster_insert(struct roster *v, struct record *rec, enum member_state state)
 {
     struct member fresh = { .rec = record_ref(rec), .state = state }, *m;
 
@@ -121,9 +121,9 @@ struct member *view_insert(struct view *v, struct record *rec, enum member_state
     return m;
 }
 
-void view_remove(struct view *v, uint64_t nid)
+void roster_remove(struct roster *v, uint64_t nid)
 {
-    struct member *m = view_find(v, nid);
+    struct member *m = roster_find(v, nid);
     uint32_t at;
 
     ASSERT(m != NULL);
@@ -140,7 +140,7 @@ void view_remove(struct view *v, uint64_t nid)
     v->slots[at] = (struct member){ 0 };
 }
 
-void view_set(struct view *v, struct member *m, enum member_state state, struct record *rec)
+void roster_set(struct roster *v, struct member *m, enum member_state state, struct record *rec)
 {
     v->digest ^= hash_of(m);
     v->by_state[m->state]--;
@@ -155,9 +155,9 @@ void view_set(struct view *v, struct member *m, enum member_state state, struct 
     v->digest ^= hash_of(m);
 }
 
-void view_buckets(const struct view *v, uint64_t digests[GOSSIP_BUCKETS])
+void roster_buckets(const struct roster *v, uint64_t digests[GOSSIP_BUCKETS])
 {
     memset(digests, 0, GOSSIP_BUCKETS * sizeof(digests[0]));
-    VIEW_EACH(v, m)
+    ROSTER_EACH(v, m)
         digests[m->rec->nid >> 56] ^= hash_of(m);
 }
