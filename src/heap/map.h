@@ -3,6 +3,11 @@
  * map.h - maps: flat up to 32 keys, CHAMP above; the representation is canonical by size
  *
  * Nothing here collects; results are built with heap_alloc.
+ *
+ * Order: maps of up to 32 keys are walked in the order of their keys, as in OTP. Above that the
+ * order is ours, that of our hash. OTP's differs from release to release, and is no part of the
+ * language; to follow one release's would bind our hash and the shape of the trie to it. So
+ * maps:to_list, iterators and what is printed (Elixir's inspect too) may show another order.
  */
 #ifndef HEAP_MAP_H
 #define HEAP_MAP_H
