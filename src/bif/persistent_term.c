@@ -7,13 +7,14 @@
  * complete entry, and a full array is replaced by a larger one while the old one stays readable
  * for ever (all old ones together are smaller than the current one).
  *
- * Not done: giving back the words of replaced values. Any process may hold them, and finding out
- * would need a scan of all heaps; values that change often belong into a table.
+ * Values that are replaced or erased are freed when no process refers to them any more
+ * (vm/literals.h), which takes a look through all heaps: what changes often belongs into a table.
  */
 #include "bif/bif.h"
 #include "base/alloc.h"
 #include "heap/map.h"
 #include "term/compare.h"
+#include "vm/literals.h"
 
 #include <pthread.h>
 
@@ -22,6 +23,7 @@
 
 struct slots {
     size_t mask;
+    struct literal_area *areas;     /* [lk lock] of the entries, by slot */
     _Atomic term slot[];
 };
 
@@ -29,13 +31,14 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct slots *_Atomic table;
 static size_t filled;               /* slots that are not FREE, under the lock */
 static _Atomic size_t count;
-static _Atomic size_t words;        /* of all entries, replaced ones too: they stay */
+static _Atomic size_t words;        /* of all entries */
 
 static struct slots *slots_new(size_t cap)
 {
     struct slots *s = mem_alloc(sizeof *s + cap * sizeof(term));
 
     s->mask = cap - 1;
+    s->areas = MEM_NEW_ARRAY(struct literal_area, cap);
     for (size_t i = 0; i < cap; i++)
         atomic_init(&s->slot[i], FREE);
     return s;
@@ -81,10 +84,15 @@ static struct slots *slots_grow(void)
         term e = atomic_load(&old->slot[i]);
 
         if (e != FREE && e != ERASED) {
-            entry_store(slot_find(s, tuple_elem(e, 0)), e);
+            _Atomic term *to = slot_find(s, tuple_elem(e, 0));
+
+            entry_store(to, e);
+            s->areas[to - s->slot] = old->areas[i];
             filled++;
         }
     }
+    if (old != NULL)
+        mem_free(TAKE(old->areas));
     atomic_store_explicit(&table, s, memory_order_release);
     return s;
 }
@@ -94,22 +102,27 @@ static struct slots *slots_grow(void)
 term bif_persistent_term_put(struct process *p, const term *a)
 {
     term pair = heap_tuple2(&p->heap, a[0], a[1]);
-    struct literal_area area;
+    struct literal_area *area, gone = { 0 };
+    struct slots *s;
     _Atomic term *slot;
     term old;
 
     pthread_mutex_lock(&lock);
-    slot = slot_find(slots_grow(), a[0]);
+    s = slots_grow();
+    slot = slot_find(s, a[0]);
     old = atomic_load(slot);
     if (old == FREE || !term_eq(tuple_elem(old, 1), a[1])) {
-        entry_store(slot, literal_copy(pair, &area));
+        area = &s->areas[slot - s->slot];
+        gone = *area;           /* of the value that is replaced; empty when there was none */
+        entry_store(slot, literal_copy(pair, area));
         if (old == FREE) {
             filled++;
             count++;
         }
-        words += area.words;
+        words += area->words - gone.words;
     }
     pthread_mutex_unlock(&lock);
+    literals_retire(gone);
     charge(p, 10);
     return ATOM_ok;
 }
@@ -144,6 +157,7 @@ term bif_persistent_term_get_2(struct process *p, const term *a)
 
 term bif_persistent_term_erase(struct process *p, const term *a)
 {
+    struct literal_area gone = { 0 };
     struct slots *s;
     _Atomic term *slot;
     bool found = false;
@@ -152,11 +166,15 @@ term bif_persistent_term_erase(struct process *p, const term *a)
     s = atomic_load(&table);
     slot = s == NULL ? NULL : slot_find(s, a[0]);
     if (slot != NULL && atomic_load(slot) != FREE) {
+        gone = s->areas[slot - s->slot];
+        s->areas[slot - s->slot] = (struct literal_area){ 0 };
+        words -= gone.words;
         entry_store(slot, ERASED);
         count--;
         found = true;
     }
     pthread_mutex_unlock(&lock);
+    literals_retire(gone);
     return found ? ATOM_true : ATOM_false;
 }
 

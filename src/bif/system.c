@@ -8,6 +8,7 @@
 #include "bif/io.h"
 #include "bif/text.h"
 #include "heap/map.h"
+#include "heap/literal_purge.h"
 #include "heap/parse.h"
 #include "table/table.h"
 #include "term/print.h"
@@ -228,6 +229,8 @@ static int64_t memory_of(term type)
     case ATOM_atom:
     case ATOM_atom_used:
         return (int64_t)atom_count() * 48;
+    case ATOM_code:             /* literals, those of persistent_term included */
+        return (int64_t)literal_bytes_in_use();
     default:
         return 0;
     }

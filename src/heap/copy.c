@@ -6,7 +6,8 @@
  * destination replaces each pointer by the copy of what it points at. So depth costs nothing.
  * Sizes are found by a depth-first walk on a stack of ranges.
  *
- *   C1  Export funs are immortal and kept by reference, and so are literals unless asked for.
+ *   C1  Export funs are immortal and kept by reference, and so are literals unless asked for or
+ *       about to be freed (literal_purge.h).
  *   C2  A copied HK_MATCH looks into the copy of its binary. Only code made by hand lets one out.
  */
 #include "heap/heap.h"
@@ -14,6 +15,7 @@
 #include "heap/bitsyntax.h"
 #include "heap/blob.h"
 #include "heap/heap_priv.h"
+#include "heap/literal_purge.h"
 #include "term/stack.h"
 
 /* Words before the first term of an object, header included; the whole object when all is raw. */
@@ -26,7 +28,8 @@ ALWAYS_INLINE size_t raw_words(term hdr, size_t words)
 
 ALWAYS_INLINE bool is_kept(term t, bool with_literals)
 {
-    return (!with_literals && is_literal(t)) ||
+    return (!with_literals && is_literal(t) &&
+            LIKELY(!literal_in_ranges(t, literal_purge_noted))) ||
            (is_box(t) && header_kind(box_header(t)) == HK_EXPORT_FUN);
 }
 
@@ -170,9 +173,23 @@ term heap_copy(struct heap *h, term t)
     return t;
 }
 
-struct frag *frag_copy(term t, size_t prefix_bytes, term *ret_term)
+term heap_copy_whole(struct heap *h, term t)
 {
-    size_t words = term_size(t);
+    size_t words = term_size_whole(t);
+    term *got, *at, *before = h->offheap;
+
+    if (words == term_size(t))
+        return t;
+    got = at = heap_alloc(h, words);
+    t = term_copy_whole(t, &at, &h->offheap);
+    ASSERT(at == got + words);
+    count_new_blobs(h, before);
+    return t;
+}
+
+static struct frag *frag_of_copy(term t, size_t prefix_bytes, bool with_literals, term *ret_term)
+{
+    size_t words = copy_size(t, with_literals);
     struct frag *f;
     term *at;
 
@@ -182,8 +199,18 @@ struct frag *frag_copy(term t, size_t prefix_bytes, term *ret_term)
     }
     f = frag_new(words, prefix_bytes);
     at = f->data;
-    *ret_term = term_copy(t, &at, &f->offheap);
+    *ret_term = copy_into(t, &at, &f->offheap, with_literals);
     f->used = f->words;
     ASSERT(at == f->data + words);
     return f;
+}
+
+struct frag *frag_copy(term t, size_t prefix_bytes, term *ret_term)
+{
+    return frag_of_copy(t, prefix_bytes, false, ret_term);
+}
+
+struct frag *frag_copy_whole(term t, term *ret_term)
+{
+    return frag_of_copy(t, 0, true, ret_term);
 }

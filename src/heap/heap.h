@@ -132,8 +132,12 @@ term term_copy_whole(term t, term **at, term **offheap);
 void term_chain_release(term *offheap);
 /* Copy t into h. */
 term heap_copy(struct heap *h, term t);
+/* t itself, a term of h, when it holds no literals; else a copy in h that has none. */
+term heap_copy_whole(struct heap *h, term t);
 /* Copy t into a fragment of its own; NULL when t needs no room (ret_term is then t itself). */
 struct frag *frag_copy(term t, size_t prefix_bytes, term *ret_term);
+/* The same with literals copied, for what is kept beside the heaps for longer than a turn. */
+struct frag *frag_copy_whole(term t, term *ret_term);
 
 /* --- literals --------------------------------------------------------------------------- */
 

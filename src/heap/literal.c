@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "heap/heap_priv.h"
+#include "heap/literal_purge.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
@@ -30,6 +31,7 @@ uintptr_t literal_base = (uintptr_t)0 - LITERAL_REGION_BYTES;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct range *free_ranges;       /* [lk lock] rising addresses, never adjacent */
 static uintptr_t used_end;              /* [lk lock] nothing has been carved from here on */
+static size_t in_use_bytes;             /* [lk lock] */
 static uintptr_t commit_end;            /* [lk lock] readable and writable up to here */
 
 void literal_region_init(void)
@@ -88,6 +90,7 @@ static void *region_alloc(size_t bytes)
     start = take_free_locked(bytes);
     if (start == 0)
         start = take_fresh_locked(bytes);
+    in_use_bytes += bytes;
     pthread_mutex_unlock(&lock);
     return (void *)start;
 }
@@ -126,7 +129,18 @@ static void region_free(uintptr_t start, size_t bytes)
         mem_free(after);
     }
     give_pages_back(r);
+    in_use_bytes -= bytes;
     pthread_mutex_unlock(&lock);
+}
+
+size_t literal_bytes_in_use(void)
+{
+    size_t bytes;
+
+    pthread_mutex_lock(&lock);
+    bytes = in_use_bytes;
+    pthread_mutex_unlock(&lock);
+    return bytes;
 }
 
 void literal_area_build(struct literal_area *ret, term *roots, size_t n)

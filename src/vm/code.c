@@ -15,6 +15,7 @@
 #include "term/atom.h"
 #include "vm/bif.h"
 #include "vm/engine_priv.h"
+#include "vm/literals.h"
 #include "vm/process_priv.h"
 #include "vm/sched.h"
 
@@ -441,6 +442,7 @@ int code_purge(struct process *p, term module, bool kill, size_t *ret_killed)
     struct image *im;
     struct process *other;
     uint32_t at = 0;
+    struct literal_area literals = { 0 };
     size_t users = 0;
     int rc = 0;
 
@@ -472,7 +474,8 @@ int code_purge(struct process *p, term module, bool kill, size_t *ret_killed)
                 atomic_store(&im->funs[i]->code, NULL);
         m->old = NULL;
         /* Processes that were told to die still stand in the code, so it is kept then. Literals
-         * are always kept: messages and tables refer to them too. */
+         * go when nobody refers to them any more: terms made of them may be anywhere. */
+        literals = im->literals;
         im->literals.start = NULL;
         if (users == 0) {
             images_change(NULL, 0, im);
@@ -480,6 +483,9 @@ int code_purge(struct process *p, term module, bool kill, size_t *ret_killed)
         }
     }
     world_resume();
+    epoch_enter();
+    literals_retire(literals);
+    epoch_leave();
     *ret_killed = kill ? users : 0;
     return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/metric.h"
 #include "vm/hooks.h"
+#include "vm/literals.h"
 #include "vm/mailbox_priv.h"
 #include "vm/pdict.h"
 #include "vm/process_priv.h"
@@ -44,6 +45,26 @@ static bool over_limit(struct process *p)
     return false;
 }
 
+bool process_refers(struct process *p, unsigned live, const struct literal_ranges *rs)
+{
+    struct gc_span spans[SPANS_MAX];
+    unsigned n = roots(p, live, spans);
+
+    return heap_refers(&p->heap, spans, n, rs);
+}
+
+void process_purge(struct process *p, size_t need, unsigned live, const struct literal_range *r)
+{
+    struct gc_span spans[SPANS_MAX];
+    struct gc_request req = {
+        .spans = spans, .need_words = need, .flags = GC_PURGE_LITERALS,
+        .purge_lo = r->lo, .purge_hi = r->hi,
+    };
+
+    req.nspans = roots(p, live, spans);
+    gc_collect(&p->heap, &req);
+}
+
 bool process_collect(struct process *p, size_t need, unsigned live, unsigned flags)
 {
     struct gc_span spans[SPANS_MAX];
@@ -60,6 +81,11 @@ bool process_collect(struct process *p, size_t need, unsigned live, unsigned fla
     req.nspans = roots(p, live, spans);
     start = clock_monotonic_ns();
     gc_collect(&p->heap, &req);
+    if (UNLIKELY(p->ext != NULL && p->ext->owes_literals)) {
+        p->ext->owes_literals = false;
+        literals_let_go(p, need, live);
+        literals_answered();
+    }
     metric_time((req.flags & GC_FULL) != 0 ? M_gc_pause_full : M_gc_pause_young,
                 clock_monotonic_ns() - start);
     if (p->sched != NULL)

@@ -41,6 +41,13 @@ extern void (*engine_result_hook)(struct process *p, term result);
 
 /* Collect p's heap now. live: x registers of p->sched that are roots. need: room wanted. False: the
  * heap is above max_heap_size and p must exit (p->exit_reason is set). Updates H and E of p->heap. */
+/* Does p refer into rs, messages in fragments apart? Owner, as in process_collect. */
+struct literal_ranges;
+struct literal_range;
+bool process_refers(struct process *p, unsigned live, const struct literal_ranges *rs);
+/* A full collection that copies literals out of r. */
+MAY_GC void process_purge(struct process *p, size_t need, unsigned live,
+                          const struct literal_range *r);
 MAY_GC MUST_CHECK bool process_collect(struct process *p, size_t need, unsigned live, unsigned flags);
 
 /* Stack trace as Erlang shows it, from a raw trace term made by the engine; a list on p's heap. */

@@ -18,6 +18,7 @@
 #include "vm/bif.h"
 #include "vm/hooks.h"
 #include "vm/job.h"
+#include "vm/literals.h"
 #include "vm/long_call.h"
 #include "vm/mailbox_priv.h"
 #include "vm/pdict.h"
@@ -47,6 +48,8 @@ static void count_exit(term reason)
 
 void process_exit_begin(struct process *p)
 {
+    /* Others are told in slices; by then literals may be gone, and nobody asks us any more. */
+    p->exit_reason = heap_copy_whole(&p->heap, p->exit_reason);
     count_exit(p->exit_reason);
     atomic_store_explicit(&p->state, PROC_EXITING, memory_order_release);
     if ((p->exc.class == ATOM_error || p->exc.class == ATOM_throw) &&
@@ -146,6 +149,8 @@ static void process_empty(struct process *p)
     mailbox_free(p);
     pdict_free(p);
     if (p->ext != NULL) {
+        if (p->ext->owes_literals)
+            literals_answered();
         mem_free(p->ext->suspending);
         slab_free(p->ext, sizeof *p->ext);
     }

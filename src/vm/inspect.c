@@ -145,7 +145,7 @@ term inspect_process_info(term pid, term items, struct heap *bag)
     if (p != NULL && (was = look_begin(p)) != PROC_FREE) {
         answer = process_answer(p, REQUEST_INFO, items, bag);
         if (answer != TERM_NONE)
-            answer = heap_copy(bag, answer);
+            answer = heap_copy_whole(bag, heap_copy(bag, answer));
         look_end(p, was);
     }
     epoch_leave();

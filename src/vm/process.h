@@ -119,6 +119,7 @@ struct process_ext {
     term     awaited_ref;           /* root: reference of the request, where the built-in wants it */
     uint32_t save_calls;
     bool     async_dist;
+    bool     owes_literals;         /* a collection with GC_PURGE_LITERALS; literals.h */
     bool     collect_full;          /* the collection that collect_soon asks for is a full one */
     uint64_t min_vheap_words;
     struct suspending *suspending;  /* whom it has suspended; mem_free */

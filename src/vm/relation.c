@@ -322,7 +322,7 @@ struct relation *monitor_entry(struct process *p, term peer, term name,
     r->alias = (uint8_t)opt->alias;
     if (opt->tag != ATOM_DOWN || name != TERM_NONE) {
         relation_tag_get(r)->name = name;
-        r->tag->frag = frag_copy(opt->tag, 0, &r->tag->tag);
+        r->tag->frag = frag_copy_whole(opt->tag, &r->tag->tag);
     }
     return r;
 }

@@ -194,7 +194,7 @@ static void keep_item(struct relation *r, term item)
 {
     struct relation_tag *tag = relation_tag_get(r);
 
-    tag->item_frag = frag_copy(item, 0, &tag->item);
+    tag->item_frag = frag_copy_whole(item, &tag->item);
 }
 
 term remote_monitor(struct process *p, term target, const struct monitor_options *opt)

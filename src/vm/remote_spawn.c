@@ -41,7 +41,7 @@ term remote_spawn(struct process *p, term node, const struct remote_call *call,
     if (reply->tag != ATOM_spawn_reply) {
         struct relation_tag *tag = relation_tag_get(r);
 
-        tag->reply_frag = frag_copy(reply->tag, 0, &tag->reply_tag);
+        tag->reply_frag = frag_copy_whole(reply->tag, &tag->reply_tag);
     }
     if (reply->awaited)
         process_ext_get(p)->await_key = imm_payload(plain);

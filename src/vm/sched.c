@@ -16,6 +16,7 @@
 #include "base/epoch.h"
 #include "base/metric.h"
 #include "vm/engine.h"
+#include "vm/literals.h"
 #include "vm/job.h"
 #include "vm/process_priv.h"
 #include "vm/registry.h"
@@ -680,6 +681,7 @@ static struct process *find_or_sleep(struct sched *s)
 static void turn(struct sched *s)
 {
     struct sched_priv *priv = s->priv;
+    const struct literals_going *going;
     struct process *p;
 
     epoch_quiescent();
@@ -688,6 +690,12 @@ static void turn(struct sched *s)
         world_leave();
         world_enter();
         epoch_online();
+    }
+    /* acquire: pairs with the release in literals.c; the range is there */
+    going = atomic_load_explicit(&literals_going, memory_order_acquire);
+    if (UNLIKELY(going != priv->literals_noted)) {
+        priv->literals_noted = going;
+        literals_note(going);
     }
     p = pick(s);
     if (p == NULL || priv->ticks >= CLOCK_TICKS) {

@@ -31,6 +31,7 @@ struct sched_priv {
     _Alignas(CACHE_LINE) _Atomic uint32_t asleep;       /* [any] futex: 1 while it sleeps */
     _Alignas(CACHE_LINE) struct process *run_next;      /* [own] */
     uint32_t run_next_row;          /* [own] taken in a row */
+    const struct literals_going *literals_noted;    /* [own] see literals.h */
     uint32_t normals;               /* [own] normal processes run since the last low one */
     uint32_t ticks;                 /* [own] turns since the clock was read */
     uint64_t slice_left;            /* [own] reductions at the start of the current run */

@@ -10,6 +10,7 @@
 #include "heap/etf.h"
 #include "vm/bif.h"
 #include "vm/engine.h"
+#include "vm/literals.h"
 #include "vm/mailbox_priv.h"
 #include "vm/remote.h"
 #include "vm/timer.h"
@@ -309,6 +310,10 @@ enum signal_effect signal_apply(struct process *p, struct sig *sig)
     case SIG_TIMEOUT:       return apply_timeout(p, sig);
     case SIG_SPAWN_REPLY:   return remote_spawn_reply(p, sig);
     case SIG_SESSION_DOWN:  return remote_session_down(p, sig);
+    case SIG_LITERALS:
+        sig_free(sig);
+        literals_check(p);
+        return p->exit_reason != TERM_NONE ? EFFECT_EXIT : EFFECT_NONE;
     case SIG_WAKE:
         sig_free(sig);
         return EFFECT_WAKE;
@@ -325,6 +330,8 @@ void signal_bounce(term pid, struct sig *sig)
 
     if (sig->session != 0)
         remote_bounce(pid, sig);
+    if (sig->kind == SIG_LITERALS)
+        literals_answered();
     if (from != NULL) {
         switch ((enum signal_kind)sig->kind) {
         case SIG_LINK:

@@ -457,7 +457,7 @@ term timer_start(int64_t at_ns, term to, term msg, bool wrap)
     t->to = to;
     t->is_receive = false;
     t->wrap = wrap;
-    t->frag = frag_copy(msg, 0, &t->msg);
+    t->frag = frag_copy_whole(msg, &t->msg);
     start(t->wheel, t);
     return ref;
 }
