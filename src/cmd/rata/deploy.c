@@ -189,8 +189,8 @@ int cmd_deploy(int argc, char **argv)
     char *message = NULL;
     int c, rc;
 
-    optind = 1;     /* getopt skips the word before, which is the name of the command */
-    while ((c = getopt(argc + 1, argv - 1, "c:m:")) != -1) {
+    optind = 1;
+    while ((c = getopt(argc, argv, "c:m:")) != -1) {
         if (c == 'c')
             t.node = optarg;
         else if (c == 'm')
@@ -198,7 +198,7 @@ int cmd_deploy(int argc, char **argv)
         else
             return usage();
     }
-    if (optind < argc + 1)
+    if (optind < argc)
         return usage();
     rc = project_read(".", &p);
     if (rc != 0)

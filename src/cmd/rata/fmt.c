@@ -6,7 +6,7 @@
  * is renamed over the old one. Without files: those of the project, src/ and test/. - is standard
  * input to standard output. --check names the files that would change, --diff shows the lines.
  */
-#include "cmd/rata/rata.h"
+#include "cmd/rata/fmt.h"
 
 #include "base/alloc.h"
 #include "ctl/exits.h"
@@ -233,7 +233,7 @@ static int format_project(enum action action)
 int cmd_fmt(int argc, char **argv)
 {
     enum action action = WRITE;
-    int rc = 0, i = 0;
+    int rc = 0, i = 1;
 
     for (; i < argc && argv[i][0] == '-' && argv[i][1] != 0; i++) {
         if (strcmp(argv[i], "--check") == 0)
