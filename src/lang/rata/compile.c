@@ -60,6 +60,22 @@ static void keep_libraries(struct node *root)
     root->list.n = kept;
 }
 
+static void note_libraries(struct rata_compile *c, struct node *const *roots, size_t n)
+{
+    size_t cap = 0;
+
+    for (size_t i = c->n_context; i < n; i++)
+        for (size_t k = 0; k < roots[i]->list.n; k++) {
+            const struct node *item = roots[i]->list.at[k];
+
+            if (item->kind != N_LIBRARY)
+                continue;
+            c->libraries = arena_grow(&c->arena, c->libraries, c->n_libraries, &cap,
+                                      sizeof *c->libraries);
+            c->libraries[c->n_libraries++] = item->span;
+        }
+}
+
 /* The aliases of context texts hold in the text after them: its scope is inside of theirs. */
 static int front(struct rata_compile *c, const struct rata_text *texts, size_t n,
                  struct program *ret_program, struct node ***ret_roots)
@@ -72,6 +88,7 @@ static int front(struct rata_compile *c, const struct rata_text *texts, size_t n
     roots = parse_all(c, n);
     for (size_t i = 0; i < c->n_context && i < n; i++)
         keep_libraries(roots[i]);
+    note_libraries(c, roots, n);
     *ret_roots = roots;
     if (c->diags.n_errors > 0)
         return -ERR_FORMAT;

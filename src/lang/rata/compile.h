@@ -37,6 +37,8 @@ struct rata_compile {
     struct diags diags;
     struct rata_beam *beams;        /* in the order of the source; the script last */
     size_t n_beams;
+    struct span *libraries;         /* `library` lines of the texts behind the context */
+    size_t n_libraries;
     bool incomplete;                /* more text could complete it */
     /* --- owned --- */
     struct arena arena;

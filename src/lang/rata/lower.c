@@ -218,56 +218,40 @@ static void add_definition(struct lower *l, const struct function *f)
 
 /* --- what `use` supplies --------------------------------------------------------------------- */
 
-static bool defines(const struct module *m, const char *name, uint32_t arity)
-{
-    for (size_t i = 0; i < m->n_functions; i++)
-        if (m->functions[i]->arity == arity && strcmp(m->functions[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
-/* name(A) -> library:called(module, A), with options [{name, module}] where asked. */
-static void supply(struct lower *l, struct core_span at, const char *name, const char *library,
-                   bool named)
+/* name(A) -> library:name(module, A), with options [{name, module}] where asked. */
+static struct core_fun *delegate(struct lower *l, struct core_span at, const char *name, bool named)
 {
     core_var a = core_var_new(l->m, "Arg");
+    bool server = (l->module->uses & USE_GEN_SERVER) != 0;
     struct core_expr *args[3];
     const struct core_const *pair[2] = { cc_atom(l->m, "name"), cc_atom(l->m, l->module->beam) }, *opt;
 
-    if (defines(l->module, name, 1))
-        return;
     opt = cc_tuple(l->m, pair, 2);
     args[0] = lower_atom(l, at, l->module->beam);
     args[1] = core_use(l->m, at, a);
     args[2] = core_lit(l->m, at, cc_list(l->m, &opt, 1, NULL));
-    add(l, name,
-        core_fun_new(l->m, at, &a, 1,
-                     core_remote_named(l->m, at, library, name, args, named ? 3 : 2)),
-        true)->hidden = true;
+    return core_fun_new(l->m, at, &a, 1,
+                        core_remote_named(l->m, at, server ? "Rata.GenServer" : "Rata.Supervisor",
+                                          name, args, named ? 3 : 2));
 }
 
-static void supply_server(struct lower *l, struct core_span at)
+static void add_supplied(struct lower *l, const struct function *f)
 {
-    core_var a = core_var_new(l->m, "Arg");
+    struct core_span at = lower_span(l, f->span);
+    struct node_list none = { 0 };
+    struct core_fun *fun;
 
-    if (!defines(l->module, "init", 1)) {
+    if (strcmp(f->name, "init") == 0) {
+        core_var a = core_var_new(l->m, "Arg");
         struct core_expr *ok[2] = { lower_atom(l, at, "ok"), core_use(l->m, at, a) };
 
-        add(l, "init", core_fun_new(l->m, at, &a, 1, core_tuple(l->m, at, ok, 2)), true)->hidden = true;
+        fun = core_fun_new(l->m, at, &a, 1, core_tuple(l->m, at, ok, 2));
+    } else if (strcmp(f->name, "handle_info") == 0) {
+        fun = lower_clauses_fun(l, at, &none, 2, unhandled(l, at));
+    } else {
+        fun = delegate(l, at, f->name, strcmp(f->name, "start_link") == 0);
     }
-    supply(l, at, "start_link", "Rata.GenServer", true);
-    supply(l, at, "child_spec", "Rata.GenServer", false);
-    if (!defines(l->module, "handle_info", 2)) {
-        struct node_list none = { 0 };
-
-        add(l, "handle_info", lower_clauses_fun(l, at, &none, 2, unhandled(l, at)), true)->hidden = true;
-    }
-}
-
-static void supply_supervisor(struct lower *l, struct core_span at)
-{
-    supply(l, at, "start_link", "Rata.Supervisor", true);
-    supply(l, at, "child_spec", "Rata.Supervisor", false);
+    add(l, f->name, fun, true)->hidden = true;
 }
 
 /* --- asserts of a module --------------------------------------------------------------------- */
@@ -400,20 +384,17 @@ struct core_module *rata_lower_module(struct program *pr, struct module *m)
 {
     struct lower l = start(pr, m, m->beam);
     struct span whole = m->node->span;
-    struct core_span at = lower_span(&l, m->node->mark);
 
     l.hash = hash_text(pr->d->sources[whole.file].text + whole.from, whole.to - whole.from);
     l.m->doc = m->doc;
     for (size_t i = 0; i < m->n_functions; i++) {
-        if (m->functions[i]->constant)
+        if (m->functions[i]->supplied)
+            add_supplied(&l, m->functions[i]);
+        else if (m->functions[i]->constant)
             add_constant(&l, m->functions[i]);
         else
             add_definition(&l, m->functions[i]);
     }
-    if (m->uses & USE_GEN_SERVER)
-        supply_server(&l, at);
-    if (m->uses & USE_SUPERVISOR)
-        supply_supervisor(&l, at);
     add_asserts(&l);
     add_attributes(&l);
     return l.m;

@@ -340,7 +340,7 @@ struct core_expr *lower_statements(struct lower *l, const struct node_list *list
     return wrap_all(l, &steps, rest);
 }
 
-struct core_expr *lower_block(struct lower *l, struct node *block, struct cont k)
+struct core_expr *lower_body(struct lower *l, struct node *block, struct cont k)
 {
     return lower_statements(l, &block->list, k);
 }
@@ -428,7 +428,7 @@ static struct core_expr *nil(struct lower *l, struct core_span at, struct cont k
 static struct core_expr *if_expression(struct lower *l, struct node *n, struct cont k)
 {
     struct core_span at = lower_span(l, n->span);
-    struct core_expr *then = lower_block(l, n->b, k);
+    struct core_expr *then = lower_body(l, n->b, k);
     struct core_expr *otherwise = n->c != NULL ? lower_tail(l, n->c, k) : nil(l, at, k);
 
     return lower_test(l, n->a, then, otherwise);
@@ -440,11 +440,11 @@ static struct core_clause *clause(struct lower *l, struct node *n, struct cont k
     struct core_span at = lower_span(l, n->span);
     struct core_pat *pat = lower_pattern(l, n->list.at[0]);
     struct core_expr *extra = more != NULL ? more(l, &pat) : NULL;
-    struct core_expr *guard = n->a != NULL ? lower_guard(l, n->a) : NULL;
+    struct core_expr *guard = n->a != NULL ? lower_when(l, n->a) : NULL;
 
     if (extra != NULL)
         guard = guard != NULL ? core_and(l->m, at, extra, guard) : extra;
-    return core_clause(l->m, at, &pat, 1, guard, lower_block(l, n->b, k));
+    return core_clause(l->m, at, &pat, 1, guard, lower_body(l, n->b, k));
 }
 
 static struct core_expr *case_expression(struct lower *l, struct node *n, struct cont k)
@@ -469,7 +469,7 @@ static struct core_expr *cond(struct lower *l, struct node *n, struct cont k)
 
         settle(l, &steps, &c->list.at[0]);
         rest = wrap_all(l, &steps,
-                        lower_test(l, c->list.at[0], lower_block(l, c->b, k), rest));
+                        lower_test(l, c->list.at[0], lower_body(l, c->b, k), rest));
     }
     return rest;
 }
@@ -529,7 +529,7 @@ static struct core_expr *receive(struct lower *l, struct node *n, struct cont k)
         clauses[i] = clause(l, n->list.at[i], k, no_task_result);
     return wrap_all(l, &steps,
                     core_receive(l->m, at, clauses, n->list.n, timeout,
-                                 n->b != NULL ? lower_block(l, n->b, k) : NULL));
+                                 n->b != NULL ? lower_body(l, n->b, k) : NULL));
 }
 
 /* --- a return inside of a value -------------------------------------------------------------- */
@@ -611,7 +611,7 @@ struct core_expr *lower_tail(struct lower *l, struct node *n, struct cont k)
     case N_PAREN:
         return lower_tail(l, n->a, k);
     case N_BLOCK:
-        return lower_block(l, n, k);
+        return lower_body(l, n, k);
     case N_COND:
         return cond(l, n, k);
     case N_TRY:

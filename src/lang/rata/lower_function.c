@@ -123,7 +123,7 @@ static struct core_clause *function_clause(struct lower *l, struct node *fn)
 
     for (size_t i = 0; i < fn->list.n; i++)
         pats[i] = lower_pattern(l, fn->list.at[i]->a);
-    guard = fn->a != NULL ? lower_guard(l, fn->a) : NULL;
+    guard = fn->a != NULL ? lower_when(l, fn->a) : NULL;
     return core_clause(l->m, at, pats, fn->list.n, guard, body(l, fn));
 }
 
@@ -197,8 +197,8 @@ static struct core_clause *fn_clause(struct lower *l, struct node *c)
 
     for (size_t i = 0; i < c->list.n; i++)
         pats[i] = lower_pattern(l, c->list.at[i]);
-    guard = c->a != NULL ? lower_guard(l, c->a) : NULL;
-    return core_clause(l->m, at, pats, c->list.n, guard, lower_block(l, c->b, VALUE));
+    guard = c->a != NULL ? lower_when(l, c->a) : NULL;
+    return core_clause(l->m, at, pats, c->list.n, guard, lower_body(l, c->b, VALUE));
 }
 
 static struct core_expr *plain_fn(struct lower *l, struct core_span at, struct node *c)
@@ -210,7 +210,7 @@ static struct core_expr *plain_fn(struct lower *l, struct core_span at, struct n
 
         vars[i] = b != NULL ? lower_bind(l, b) : core_var_new(l->m, NULL);
     }
-    return core_fun(l->m, core_fun_new(l->m, at, vars, c->list.n, lower_block(l, c->b, VALUE)));
+    return core_fun(l->m, core_fun_new(l->m, at, vars, c->list.n, lower_body(l, c->b, VALUE)));
 }
 
 static bool plain_clause(const struct node *c)

@@ -304,7 +304,7 @@ static struct core_expr *guard_value(struct lower *l, struct node *n)
     }
 }
 
-struct core_expr *lower_guard(struct lower *l, struct node *n)
+struct core_expr *lower_when(struct lower *l, struct node *n)
 {
     return guard_truth(l, n);
 }

@@ -59,7 +59,7 @@ struct core_fun *lower_clauses_fun(struct lower *l, struct core_span at, const s
 
 /* --- statements and control (lower_control.c) --- */
 struct core_expr *lower_tail(struct lower *l, struct node *n, struct cont k);
-struct core_expr *lower_block(struct lower *l, struct node *block, struct cont k);
+struct core_expr *lower_body(struct lower *l, struct node *block, struct cont k);
 struct core_expr *lower_statements(struct lower *l, const struct node_list *list, struct cont k);
 struct core_expr *lower_finish(struct lower *l, struct core_span at, struct cont k,
                                struct core_expr *value);
@@ -82,7 +82,7 @@ struct core_expr *lower_constant(struct lower *l, struct core_span at, const str
 
 /* --- patterns, guards, types (lower_pattern.c) --- */
 struct core_pat *lower_pattern(struct lower *l, struct node *n);
-struct core_expr *lower_guard(struct lower *l, struct node *n);
+struct core_expr *lower_when(struct lower *l, struct node *n);
 struct core_expr *lower_truth(struct lower *l, struct core_span at, struct core_expr *value);
 /* Is the value of var of a type of section 7.3? Usable in guards; NULL when it is not inline. */
 struct core_expr *lower_type_test(struct lower *l, struct core_span at, const char *type,

@@ -76,9 +76,9 @@ static struct core_clause *catch_clause(struct lower *l, struct node *c, struct 
         pat = cp_any(l->m, at);
     }
     if (c->a != NULL)
-        guard = guard != NULL ? core_and(l->m, at, guard, lower_guard(l, c->a))
-                              : lower_guard(l, c->a);
-    return core_clause(l->m, at, &pat, 1, guard, lower_block(l, c->b, k));
+        guard = guard != NULL ? core_and(l->m, at, guard, lower_when(l, c->a))
+                              : lower_when(l, c->a);
+    return core_clause(l->m, at, &pat, 1, guard, lower_body(l, c->b, k));
 }
 
 static struct core_expr *again(struct lower *l, struct core_span at, const core_var caught[3])
@@ -159,7 +159,7 @@ static struct core_expr *protected_part(struct lower *l, struct node *n, const s
     struct node_list list = { 0 };
 
     if (n->b == NULL)
-        return lower_block(l, n->a, k);
+        return lower_body(l, n->a, k);
     last->kind = N_TUPLE;
     last->span = last->mark = n->a->span;
     for (size_t i = 0; i < names->n; i++) {
@@ -193,7 +193,7 @@ static struct core_expr *succeed(struct lower *l, struct node *n, const struct b
         parts[i] = cp_var(l->m, at, names->at[i]->var);
     }
     pat = cp_tuple(l->m, at, parts, names->n);
-    clause = core_clause(l->m, at, &pat, 1, NULL, lower_block(l, n->b, k));
+    clause = core_clause(l->m, at, &pat, 1, NULL, lower_body(l, n->b, k));
     return core_case(l->m, at, &tuple, 1, &clause, 1);
 }
 
@@ -236,13 +236,13 @@ struct core_expr *lower_try(struct lower *l, struct node *n, struct cont k)
         return inner_try(l, n, k);
     if (!n->has_return) {
         all = inner_try(l, n, VALUE);
-        cleanup = lower_block(l, n->c, VALUE);
+        cleanup = lower_body(l, n->c, VALUE);
         return lower_finish(l, at, k, core_after(l->m, at, all, cleanup));
     }
     l->wrap_return = true;
     all = inner_try(l, n, (struct cont){ K_WRAP, NULL });
     l->wrap_return = outer;
-    cleanup = lower_block(l, n->c, VALUE);
+    cleanup = lower_body(l, n->c, VALUE);
     v = core_var_new(l->m, NULL);
     return unwrap(l, at, core_after(l->m, at, all, cleanup), v,
                   lower_finish(l, at, k, core_use(l->m, at, v)));
@@ -262,7 +262,7 @@ struct core_expr *lower_protect(struct lower *l, struct node *n)
         caught[i] = core_var_new(l->m, NULL);
     if (f->kind == N_FN && f->list.n == 1 && f->list.at[0]->list.n == 0 && f->list.at[0]->a == NULL
         && !f->list.at[0]->b->has_return)
-        protected = lower_block(l, f->list.at[0]->b, VALUE);
+        protected = lower_body(l, f->list.at[0]->b, VALUE);
     else
         protected = core_apply(l->m, at, lower(l, f), NULL, 0);
     trace = core_use(l->m, at, caught[2]);

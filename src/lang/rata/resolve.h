@@ -47,6 +47,7 @@ struct function {
     uint32_t arity;
     uint32_t defaults;              /* the smaller arities arity - defaults ... too */
     bool private, constant;
+    bool supplied;                  /* by `use`; has no defs */
     struct node_list defs;          /* DEF nodes, in order */
     const char *doc;
 };

@@ -317,7 +317,7 @@ static const char *literal_kind(const struct node *n)
     }
 }
 
-static bool fits(const char *kind, const struct node *type, const struct node *value)
+static bool fits(const char *kind, const struct node *type)
 {
     static const struct { const char *type, *kinds; } rows[] = {
         { "int", "int" }, { "posint", "int" }, { "float", "float" }, { "numeric", "int float" },
@@ -327,17 +327,8 @@ static bool fits(const char *kind, const struct node *type, const struct node *v
         { "pid", "" }, { "function", "function" },
     };
 
-    if (type->a != NULL) {
-        if (strcmp(kind, "vector") != 0)
-            return false;
-        for (size_t i = 0; value->kind == N_VECTOR && i < value->list.n; i++) {
-            const char *k = literal_kind(value->list.at[i]);
-
-            if (k != NULL && !fits(k, type->a, value->list.at[i]))
-                return false;
-        }
-        return true;
-    }
+    if (type->a != NULL)            /* elements are looked at when the program runs */
+        return strcmp(kind, "vector") == 0;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (strcmp(rows[i].type, type->text) == 0)
             return strstr(rows[i].kinds, kind) != NULL;
@@ -356,7 +347,7 @@ void check_argument_types(struct resolver *r, const struct node *call, const str
 {
     const struct node *fn;
 
-    if (f == NULL || f->constant || f->defs.n != 1)
+    if (f == NULL || f->constant || f->supplied || f->defs.n != 1)
         return;
     fn = f->defs.at[0]->a;
     for (size_t i = 0; i < call->list.n && i < fn->list.n; i++) {
@@ -364,7 +355,7 @@ void check_argument_types(struct resolver *r, const struct node *call, const str
         const char *kind = literal_kind(call->list.at[i]);
         struct diagnostic *it;
 
-        if (param->c == NULL || kind == NULL || fits(kind, param->c, call->list.at[i]))
+        if (param->c == NULL || kind == NULL || fits(kind, param->c))
             continue;
         it = diag_error(r->d, call->list.at[i]->span, "E0301",
                         "`%s` takes %s here, and this is of another type", f->name,

@@ -177,6 +177,31 @@ static void collect_member(struct resolver *r, struct module *m, struct node *n,
     }
 }
 
+/* What `use` supplies, unless the module defines it. */
+static void supply(struct resolver *r, struct module *m, const char *name, uint32_t arity)
+{
+    struct node def = { .text = name, .mark = m->node->mark };
+    struct function *f;
+
+    if (function_find(m, name, arity) != NULL)
+        return;
+    f = function_new(r, m, &def);
+    f->arity = arity;
+    f->supplied = true;
+}
+
+static void supply_all(struct resolver *r, struct module *m)
+{
+    if (m->uses == USE_NONE)
+        return;
+    supply(r, m, "start_link", 1);
+    supply(r, m, "child_spec", 1);
+    if (m->uses & USE_GEN_SERVER) {
+        supply(r, m, "init", 1);
+        supply(r, m, "handle_info", 2);
+    }
+}
+
 static void collect_module(struct resolver *r, struct node *n, struct module *outer,
                            struct alias_scope *scope)
 {
@@ -199,6 +224,7 @@ static void collect_module(struct resolver *r, struct node *n, struct module *ou
     pr->modules[pr->n_modules++] = m;
     for (size_t i = 0; i < n->list.n; i++)
         collect_member(r, m, n->list.at[i], i, &pending);
+    supply_all(r, m);
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
