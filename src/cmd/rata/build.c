@@ -20,7 +20,7 @@ int cmd_check(int argc, char **argv)
     struct rata_compile c = { .check_only = true, .warn = true };
     int rc;
 
-    if (!rata_options(&o, argc, argv, false))
+    if (!rata_options(&o, argc - 1, argv + 1, false))
         return RATA_USAGE;
     if (o.n_words == 0)
         return rata_usage("check needs a FILE");
@@ -94,7 +94,7 @@ int cmd_build(int argc, char **argv)
     struct rata_compile c = { .warn = true };
     int rc;
 
-    if (!rata_options(&o, argc, argv, false))
+    if (!rata_options(&o, argc - 1, argv + 1, false))
         return RATA_USAGE;
     if (o.n_words == 0)
         return rata_usage("build needs a FILE");
@@ -112,15 +112,15 @@ int cmd_build(int argc, char **argv)
 
 int cmd_explain(int argc, char **argv)
 {
-    const char *title = argc == 1 ? diag_title(argv[0]) : NULL;
+    const char *title = argc == 2 ? diag_title(argv[1]) : NULL;
 
-    if (argc != 1)
+    if (argc != 2)
         return rata_usage("explain needs one CODE, such as E0201");
     if (title == NULL) {
         fprintf(stderr, "error: `%s` is no code of this compiler\n"
-                "  = hint: codes look like E0201; they stand in brackets before the message\n", argv[0]);
+                "  = hint: codes look like E0201; they stand in brackets before the message\n", argv[1]);
         return RATA_USAGE;
     }
-    printf("%s: %s\n\n%s", argv[0], title, diag_explanation(argv[0]));
+    printf("%s: %s\n\n%s", argv[1], title, diag_explanation(argv[1]));
     return RATA_OK;
 }

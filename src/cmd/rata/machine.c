@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "bif/io.h"
+#include "cmd/rata/plug.h"
 #include "ctl/run.h"
 #include "heap/heap.h"
 #include "node/boot.h"
@@ -74,6 +75,7 @@ static void start(const struct rata_options *o)
     vm_halt_hook = on_halt;
     vm_crash_hook = crash_hook;
     vm_heap_limit_hook = heap_limit_hook;
+    rata_plug();
     boot_vm(&bo);
 }
 

@@ -44,10 +44,10 @@ static int unknown(const char *name)
 
 int cmd_help(int argc, char **argv)
 {
-    const struct command *one = argc > 0 ? find(argv[0]) : NULL;
+    const struct command *one = argc > 1 ? find(argv[1]) : NULL;
 
-    if (argc > 0 && one == NULL)
-        return unknown(argv[0]);
+    if (argc > 1 && one == NULL)
+        return unknown(argv[1]);
     if (one != NULL) {
         printf("usage: rata %s %s\n\n%s.\n", one->name, one->usage, one->summary);
         return RATA_OK;
@@ -56,6 +56,7 @@ int cmd_help(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  %-8s  %s\n", commands[i].name, commands[i].summary);
     printf("\nOptions of run, check and build: --diagnostics=json, --werror, -p DIR (modules to use).\n"
+           "Errors are explained by `rata explain CODE`.\n"
            "Exit status: 0 done, 1 the program crashed, 2 errors in the source, 64 wrong usage,\n"
            "66 a file cannot be read, 70 a bug of rata.\n");
     return RATA_OK;
@@ -67,7 +68,7 @@ int main(int argc, char **argv)
     size_t len;
 
     if (argc < 2) {
-        cmd_help(0, argv);
+        cmd_help(1, argv);
         return RATA_USAGE;
     }
     if (strcmp(argv[1], "--version") == 0) {
@@ -75,14 +76,14 @@ int main(int argc, char **argv)
         return RATA_OK;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        return cmd_help(argc - 2, argv + 2);
+        return cmd_help(argc - 1, argv + 1);
     c = find(argv[1]);
     if (c != NULL)
-        return c->function(argc - 2, argv + 2);
+        return c->function(argc - 1, argv + 1);
     /* #!/usr/bin/env rata */
     len = strlen(argv[1]);
     if (argv[1][0] == '/' || strchr(argv[1], '/') != NULL
         || (len > 5 && strcmp(argv[1] + len - 5, ".rata") == 0))
-        return cmd_run(argc - 1, argv + 1);
+        return cmd_run(argc, argv);
     return unknown(argv[1]);
 }

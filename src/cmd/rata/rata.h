@@ -12,7 +12,7 @@
 enum { RATA_OK = 0, RATA_CRASHED = 1, RATA_ERRORS = 2, RATA_USAGE = 64, RATA_NO_INPUT = 66,
        RATA_BUG = 70, RATA_CANNOT_CREATE = 73 };
 
-/* A command takes the words behind its name. The result is the exit status. */
+/* A command takes its name (argv[0]) and the words behind it. The result is the exit status. */
 #define COMMAND(name, function, usage, summary) int function(int argc, char **argv);
 #include "cmd/rata/commands.tab"
 #undef COMMAND

@@ -2,6 +2,7 @@
 /*
  * run.c - rata run: source to a running program, without files in between
  */
+#include "cmd/rata/line.h"
 #include "cmd/rata/rata.h"
 
 #include <string.h>
@@ -36,7 +37,7 @@ int cmd_run(int argc, char **argv)
     struct rata_compile c = { 0 };
     int rc;
 
-    if (!rata_options(&o, argc, argv, true))
+    if (!rata_options(&o, argc - 1, argv + 1, true))
         return RATA_USAGE;
     if (o.eval != NULL) {
         eval = (struct rata_text){ "-e", o.eval, strlen(o.eval) };
@@ -58,4 +59,23 @@ int cmd_run(int argc, char **argv)
     rata_compile_fini(&c);
     rata_texts_free(&t);
     return rc;
+}
+
+/* test, new, doc, docs: programs of the library. */
+int cmd_tool(int argc, char **argv)
+{
+    static const struct { const char *command, *module; } tools[] = {
+        { "test", "Test" }, { "new", "New" }, { "doc", "Doc" }, { "docs", "Doc" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(tools); i++)
+        if (strcmp(argv[0], tools[i].command) == 0)
+            rata_run_tool(tools[i].module, argc - 1, argv + 1);
+    return RATA_BUG;
+}
+
+int cmd_repl(int argc, char **argv)
+{
+    line_editor_plug();
+    rata_run_tool("Repl", argc - 1, argv + 1);
 }

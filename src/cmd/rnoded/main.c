@@ -4,6 +4,7 @@
  */
 #include "base/alloc.h"
 #include "base/errors.h"
+#include "cmd/rata/plug.h"
 #include "ctl/exits.h"
 #include "node/node.h"
 #include "node/options.h"
@@ -188,6 +189,7 @@ int main(int argc, char **argv)
 
     if (rc != 0)
         return rc - 1;
+    rata_plug();
     if (line.run != NULL) {
         struct run_command cmd = { line.run, line.path.at, argv + optind, line.schedulers,
                                    line.store, NULL };
