@@ -5,7 +5,30 @@
  */
 #include "bif/bif.h"
 
+#include "bif/init.h"
+#include "heap/heap.h"
 #include "vm/hooks.h"
+
+static char *const *plain_arguments;
+
+void init_set_plain_arguments(char *const *args)
+{
+    plain_arguments = args;
+}
+
+/* The words behind the program's name, as lists of characters. */
+term bif_init_get_plain_arguments_0(struct process *p, const term *a)
+{
+    term list = TERM_NIL;
+    size_t n = 0;
+
+    (void)a;
+    while (plain_arguments != NULL && plain_arguments[n] != NULL)
+        n++;
+    while (n-- > 0)
+        list = heap_cons(&p->heap, heap_cstr(&p->heap, plain_arguments[n]), list);
+    return list;
+}
 
 term bif_init_get_arguments_0(struct process *p, const term *a)
 {

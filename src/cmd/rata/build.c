@@ -6,12 +6,15 @@
 
 #include "base/alloc.h"
 #include "base/errors.h"
-#include "base/suggest.h"
+#include "beam/file.h"
+#include "node/boot.h"
+#include "node/library_path.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 int cmd_check(int argc, char **argv)
 {
@@ -87,6 +90,65 @@ int rata_write_beams(const struct rata_compile *c, const char *folder)
     return rc;
 }
 
+/* --- the runtime beside the program ---------------------------------------------------------- */
+
+/* Library modules to copy, each once. Atoms of a module name what it may call, also by way of a
+ * value. */
+struct needed { char **at; size_t n; };
+
+static void need(struct needed *all, const char *name, size_t len)
+{
+    char *path;
+
+    for (size_t i = 0; i < all->n; i++)
+        if (strlen(all->at[i]) == len && memcmp(all->at[i], name, len) == 0)
+            return;
+    path = mem_printf("%s/%.*s.beam", library_path(), (int)len, name);
+    if (access(path, R_OK) == 0) {
+        all->at = mem_realloc(all->at, (all->n + 1) * sizeof *all->at);
+        all->at[all->n++] = mem_printf("%.*s", (int)len, name);
+    }
+    mem_free(path);
+}
+
+static void need_of(struct needed *all, const void *data, size_t len)
+{
+    struct beam_file bf;
+
+    if (beam_open(data, len, false, &bf, NULL) < 0)
+        return;
+    for (uint32_t i = 1; i <= bf.n_atoms; i++)
+        if (bf.atoms[i].len > 5 && memcmp(bf.atoms[i].data, "Rata.", 5) == 0
+            && memchr(bf.atoms[i].data, '/', bf.atoms[i].len) == NULL)
+            need(all, (const char *)bf.atoms[i].data, bf.atoms[i].len);
+    beam_close(&bf);
+}
+
+static int copy_runtime(const struct rata_compile *c, const char *folder)
+{
+    struct needed all = { NULL, 0 };
+    int rc = RATA_OK;
+
+    for (size_t i = 0; i < c->n_beams; i++)
+        need_of(&all, c->beams[i].data, c->beams[i].len);
+    for (size_t i = 0; i < all.n; i++) {                /* grows while we walk */
+        char *from = mem_printf("%s/%s.beam", library_path(), all.at[i]);
+        char *to = mem_printf("%s/%s.beam", folder, all.at[i]);
+        struct buf data = { 0 };
+
+        if (read_whole_file(from, &data) < 0 || !write_file(to, data.data, data.len))
+            rc = cannot_write(to);
+        need_of(&all, data.data, data.len);
+        buf_fini(&data);
+        mem_free(from);
+        mem_free(to);
+    }
+    for (size_t i = 0; i < all.n; i++)
+        mem_free(all.at[i]);
+    mem_free(all.at);
+    return rc;
+}
+
 int cmd_build(int argc, char **argv)
 {
     struct rata_options o;
@@ -103,6 +165,8 @@ int cmd_build(int argc, char **argv)
         rc = rata_build_texts(&c, &o, &t);
     if (rc == RATA_OK)
         rc = rata_write_beams(&c, o.out != NULL ? o.out : "ebin");
+    if (rc == RATA_OK && o.with_runtime)
+        rc = copy_runtime(&c, o.out != NULL ? o.out : "ebin");
     rata_compile_fini(&c);
     rata_texts_free(&t);
     return rc;

@@ -8,6 +8,7 @@
 #include "cmd/rata/rata.h"
 
 #include "base/alloc.h"
+#include "bif/init.h"
 #include "bif/io.h"
 #include "cmd/rata/plug.h"
 #include "ctl/run.h"
@@ -143,6 +144,7 @@ void rata_run_beams(const struct rata_compile *c, char *const *beam_files, size_
     struct buf errors = { 0 };
     term script = TERM_NONE, modules = TERM_NIL;
 
+    init_set_plain_arguments(args);
     start(o);
     heap_bag_init(&bag);
     for (size_t i = 0; i < n_beam_files; i++)
@@ -159,7 +161,6 @@ void rata_run_beams(const struct rata_compile *c, char *const *beam_files, size_
         if (c->beams[i].has_asserts)
             modules = heap_cons(&bag, m, modules);
     }
-    (void)args;
     call("Rata.Runtime", "run",
          heap_cons(&bag, script != TERM_NONE ? script : atom("nil"),
                    heap_cons(&bag, modules, TERM_NIL)), NULL);

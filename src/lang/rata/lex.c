@@ -10,6 +10,8 @@
 
 #include "base/assert.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -22,7 +24,7 @@ struct lexer {
     struct comments *comments;
     struct hole *holes;             /* innermost last */
     size_t n_holes, cap_holes;
-    uint32_t file, at, depth;
+    uint32_t file, at, depth, n_fns;
     bool newline, space;            /* seen since the last token */
 };
 
@@ -208,6 +210,8 @@ static void lex_number(struct lexer *lx)
     } else if (base == 10 && exponent_follows(lx)) {
         why = "a float needs a point with digits on both sides: 1.0e5";
     }
+    if (why == NULL && real && isinf(strtod(buf_cstr(&text), NULL)))
+        why = "a float is at most 1.7976931348623157e308";
     if (why == NULL && name_part(here(lx)) != 0)
         why = base != 10 ? "this digit does not exist in the base that the prefix gives"
                          : "a name cannot start with a digit, and a number has no letters";
@@ -289,7 +293,7 @@ static void unterminated(struct lexer *lx, uint32_t from)
     it = diag_error(lx->d, span_from(lx, from), "E0102", "this string is never closed");
     diag_hint(lx->d, it, "a string ends with \"; a quote inside of it is written \\\"");
     lx->at = end;
-    lx->out->open_fstring = true;
+    lx->out->open_from = from;
     push(lx, TOK_BAD, from);
 }
 
@@ -311,8 +315,24 @@ static bool take_text(struct lexer *lx, struct buf *out, bool holes)
     return false;
 }
 
+#define ATOM_CHARS 255u         /* what the machine allows */
+
+/* Names and atoms become atoms of the machine. */
+static void check_length(struct lexer *lx, uint32_t from, const void *text, size_t len)
+{
+    size_t chars = 0;
+
+    for (size_t i = 0; i < len; i++)
+        chars += (((const uint8_t *)text)[i] & 0xC0) != 0x80;
+    if (chars > ATOM_CHARS)
+        diag_error(lx->d, span_from(lx, from), "E0101", "a name of %zu characters; at most %u",
+                   chars, ATOM_CHARS);
+}
+
 static void push_string(struct lexer *lx, enum tok kind, uint32_t from, const struct buf *text)
 {
+    if (kind != TOK_STRING)
+        check_length(lx, from, text->data, text->len);
     set_text(lx, push(lx, kind, from), text->data, text->len);
 }
 
@@ -484,6 +504,7 @@ static void lex_name(struct lexer *lx)
 
     take_name(lx);
     len = lx->at - from;
+    check_length(lx, from, s, len);
     word = keyword(s, len);
     if (key_follows(lx) && !after_dot(lx)) {
         lx->at++;
@@ -497,13 +518,17 @@ static void lex_name(struct lexer *lx)
     } else if (*s >= 'A' && *s <= 'Z') {
         kind = TOK_MODULE_NAME;
     }
-    if (kind == TOK_END_FN && lx->depth > 0)
+    if (kind == TOK_END_FN && lx->n_fns > 0) {
+        lx->n_fns--;
         lx->depth--;
+    }
     t = push(lx, kind, from);
     t->keyword_text = word != TOK_NAME;
     set_text(lx, t, s, len);
-    if (kind == TOK_FN)
+    if (kind == TOK_FN) {
+        lx->n_fns++;
         lx->depth++;
+    }
 }
 
 static void lex_atom(struct lexer *lx)
@@ -590,8 +615,10 @@ static bool lex_operator(struct lexer *lx)
         if (strncmp(here(lx), token_text[k], len) != 0)
             continue;
         lx->at += (uint32_t)len;
-        if (closes(k) && lx->depth > 0)
+        if (closes(k) && lx->depth > 0) {
             lx->depth--;
+            lx->n_fns = lx->n_fns < lx->depth ? lx->n_fns : lx->depth;
+        }
         if (hole_ends(lx, k)) {
             uint32_t start = lx->holes[--lx->n_holes].from;
 
@@ -660,7 +687,7 @@ void rata_lex(struct diags *d, uint32_t file, struct tokens *ret_tokens, struct 
     struct lexer lx = { .d = d, .src = &d->sources[file], .out = ret_tokens, .file = file,
                         .comments = comments, .newline = true };
 
-    *ret_tokens = (struct tokens){ 0 };
+    *ret_tokens = (struct tokens){ .open_from = UINT32_MAX };
     if (lx.src->len >= 3 && memcmp(lx.src->text, "\xEF\xBB\xBF", 3) == 0)
         lx.at = 3;
     if (strncmp(here(&lx), "#!", 2) == 0)       /* also when a brace follows */

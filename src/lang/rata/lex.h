@@ -33,7 +33,7 @@ struct token {
 struct tokens {
     struct token *at;
     size_t n, cap;
-    bool open_fstring;      /* the text ended inside a string: more lines may complete it */
+    uint32_t open_from;     /* where a string begins that is never closed; else UINT32_MAX */
 };
 
 /* Cut source number `file` of d into tokens, in d's arena. Stops early, with an error, after

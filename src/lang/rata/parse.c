@@ -44,6 +44,11 @@ const struct token *parse_expect(struct parser *p, enum tok k, const char *where
     parse_unexpected(p, wanted);
 }
 
+static const char *closing_text(enum tok k)
+{
+    return k == TOK_HOLE_END ? "}" : token_name(k);
+}
+
 void parse_close(struct parser *p, enum tok k, const struct token *open, const char *what)
 {
     struct place from;
@@ -55,13 +60,13 @@ void parse_close(struct parser *p, enum tok k, const struct token *open, const c
     if (!at(p, TOK_END)) {
         char wanted[160];
 
-        snprintf(wanted, sizeof wanted, "`%s` to close %s of line %u", token_name(k), what,
+        snprintf(wanted, sizeof wanted, "`%s` to close %s of line %u", closing_text(k), what,
                  from.line);
         parse_unexpected(p, wanted);
     }
     if (!p->ended) {
         it = diag_error(p->d, token_span(p, peek(p)), "E0103", "the file ends inside %s", what);
-        diag_hint(p->d, it, "add `%s`: it was opened in line %u, column %u", token_name(k),
+        diag_hint(p->d, it, "add `%s`: it was opened in line %u, column %u", closing_text(k),
                   from.line, from.column);
     }
     p->ended = p->out->incomplete = true;
@@ -80,9 +85,14 @@ void parse_fail(struct parser *p, struct span at, const char *code, const char *
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    it = diag_error(p->d, at, code, "%s", text);
-    if (hint != NULL)
-        diag_hint(p->d, it, "%s", hint);
+    /* One error per place; and none about what an open string has swallowed. */
+    if (at.from < p->tokens.open_from && !(p->failed && p->failed_at == at.from)) {
+        it = diag_error(p->d, at, code, "%s", text);
+        if (hint != NULL)
+            diag_hint(p->d, it, "%s", hint);
+    }
+    p->failed = true;
+    p->failed_at = at.from;
     longjmp(*p->recover, 1);
 }
 
@@ -133,8 +143,15 @@ void parse_unexpected(struct parser *p, const char *wanted)
     parse_fail(p, token_span(p, t), "E0106", hint_for(p, t), "expected %s, found %s", wanted, what);
 }
 
+static bool closes(const struct token *t)
+{
+    return t->kind == TOK_BRACE_END || t->kind == TOK_PAREN_END || t->kind == TOK_BRACKET_END
+           || t->kind == TOK_END_FN || t->kind == TOK_HOLE_END;
+}
+
 /* Skip to the next token that may begin a statement in a block whose tokens have that depth, or
- * to what closes the block. At least one token goes if none was taken since `start`. */
+ * to what closes the block. A bracket of the block's own depth closes something in the statement.
+ * At least one token goes if none was taken since `start`. */
 static void skip_statement(struct parser *p, uint32_t depth, size_t start)
 {
     const struct token *t;
@@ -142,7 +159,8 @@ static void skip_statement(struct parser *p, uint32_t depth, size_t start)
     if (p->i == start && !at(p, TOK_END) && peek(p)->depth >= depth)
         p->i++;
     while ((t = peek(p))->kind != TOK_END && t->depth >= depth
-           && !(t->depth == depth && p->i > start && (t->newline || t->kind == TOK_SEMICOLON)))
+           && !(t->depth == depth && p->i > start && !closes(t)
+                && (t->newline || t->kind == TOK_SEMICOLON)))
         p->i++;
 }
 
@@ -372,7 +390,7 @@ static struct node *module(struct parser *p)
     for (;;) {
         while (parse_accept(p, TOK_SEMICOLON))
             continue;
-        if (at(p, TOK_BRACE_END) || at(p, TOK_END))
+        if (at(p, TOK_BRACE_END) || at(p, TOK_END) || peek(p)->depth <= open->depth)
             break;
         parse_add(p, n, parse_guarded(p, member_line, open->depth + 1));
     }
@@ -404,7 +422,7 @@ void rata_parse(struct diags *d, uint32_t file, struct parsed *ret_parsed)
 
     *ret_parsed = (struct parsed){ 0 };
     rata_lex(d, file, &p.tokens, NULL);
-    p.ended = ret_parsed->incomplete = p.tokens.open_fstring;
+    p.ended = ret_parsed->incomplete = p.tokens.open_from != UINT32_MAX;
     ret_parsed->root = parse_node(&p, N_BLOCK, peek(&p));
     while (!at(&p, TOK_END) && d->n_errors < DIAG_ERRORS_KEPT) {
         if (!parse_accept(&p, TOK_SEMICOLON))

@@ -27,6 +27,8 @@ struct parser {
     unsigned nest;
     bool newlines;
     bool ended;                 /* E0103 was reported, or the lexer met an open string */
+    bool failed;                /* an error was met at failed_at */
+    uint32_t failed_at;
     struct parsed *out;
 };
 

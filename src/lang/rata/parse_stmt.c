@@ -118,7 +118,7 @@ struct node *parse_block(struct parser *p, const char *what)
     for (;;) {
         while (parse_accept(p, TOK_SEMICOLON))
             continue;
-        if (at(p, TOK_BRACE_END) || at(p, TOK_END))
+        if (at(p, TOK_BRACE_END) || at(p, TOK_END) || peek(p)->depth <= open->depth)
             break;
         parse_add(p, n, parse_guarded(p, block_statement, open->depth + 1));
     }

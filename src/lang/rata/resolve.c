@@ -271,7 +271,7 @@ static void binary(struct resolver *r, struct node *n)
         pipe(r, n);
         return;
     }
-    if (n->op == TOK_DIVIDE && n->flag && resolve_capture(r, n))
+    if (n->op == TOK_DIVIDE && n->flag && n->b->kind == N_INT && resolve_capture(r, n))
         return;
     resolve_node(r, n->a);
     resolve_node(r, n->b);

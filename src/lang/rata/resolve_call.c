@@ -21,7 +21,7 @@ struct found {
     struct callee callee;           /* of the wanted arity, or of the only one */
     bool exact;                     /* the wanted arity exists */
     unsigned n;                     /* arities in all */
-    char arities[80];               /* "1, 2 or 4" */
+    char arities[80];               /* "1, 2, 4" */
     unsigned last;                  /* the arity noted last */
 };
 
@@ -128,13 +128,27 @@ static void undefined_function(struct resolver *r, const struct node *n, size_t 
         diag_hint(r->d, it, "functions of a module are called as Module.%s(...)", n->text);
 }
 
+/* "2 arguments", "1, 2 or 4 arguments" */
+static const char *arities_text(struct resolver *r, const struct found *f)
+{
+    char *text = arena_strndup(r->a, f->arities, strlen(f->arities));
+    char *comma = strrchr(text, ',');
+
+    if (f->n == 1)
+        return arena_printf(r->a, "%s argument%s", text, strcmp(text, "1") == 0 ? "" : "s");
+    if (comma == NULL)
+        return text;
+    *comma = 0;
+    return arena_printf(r->a, "%s or %s arguments", text, comma + 2);
+}
+
 static void wrong_arity(struct resolver *r, struct span at, const char *name, size_t arity,
                         const struct found *f)
 {
     struct diagnostic *it = diag_error(r->d, at, "E0203", "`%s` is called with %zu argument%s",
                                        name, arity, arity == 1 ? "" : "s");
 
-    diag_note(r->d, it, "it takes %s%s", f->n > 1 ? "one of these numbers: " : "", f->arities);
+    diag_note(r->d, it, "it takes %s", arities_text(r, f));
 }
 
 static void no_such_function(struct resolver *r, const struct node *member, const char *beam,
@@ -185,7 +199,7 @@ static void ambiguous(struct resolver *r, struct span at, const char *name, cons
 {
     struct diagnostic *it = diag_error(r->d, at, "E0208", "`%s` names several functions", name);
 
-    diag_note(r->d, it, "with %s arguments", f->arities);
+    diag_note(r->d, it, "they take %s", arities_text(r, f));
     diag_hint(r->d, it, "write which one: %s/%u", name, f->callee.arity);
 }
 
