@@ -261,15 +261,19 @@ static struct core_expr *choose(struct lower *l, struct core_span at, struct cor
 /* a and b, a or b: the deciding operand is the value. */
 static struct core_expr *logic(struct lower *l, struct core_span at, struct node *n, bool and)
 {
-    struct core_expr *a = lower(l, n->a), *b = lower(l, n->b), *keep;
-    core_var v;
+    struct core_expr *a = lower(l, n->a), *b = lower(l, n->b), *guard;
+    core_var truthy = core_var_new(l->m, NULL), falsy = core_var_new(l->m, NULL);
+    struct core_clause *clauses[2];
+    struct core_pat *pat;
 
     if (is_boolean(n->a) && is_boolean(n->b))
         return and ? core_and(l->m, at, a, b) : core_or(l->m, at, a, b);
-    v = core_var_new(l->m, NULL);
-    keep = core_use(l->m, at, v);
-    return choose(l, at, a, cp_var(l->m, at, v), lower_truth(l, at, core_use(l->m, at, v)),
-                  and ? b : keep, and ? core_lit(l->m, at, cc_atom(l->m, "false")) : b);
+    pat = cp_var(l->m, at, truthy);
+    guard = lower_truth(l, at, core_use(l->m, at, truthy));
+    clauses[0] = core_clause(l->m, at, &pat, 1, guard, and ? b : core_use(l->m, at, truthy));
+    pat = cp_var(l->m, at, falsy);
+    clauses[1] = core_clause(l->m, at, &pat, 1, NULL, and ? core_use(l->m, at, falsy) : b);
+    return core_case(l->m, at, &a, 1, clauses, 2);
 }
 
 static struct core_expr *integer_lit(struct lower *l, struct core_span at, int64_t i)
