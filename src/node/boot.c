@@ -12,6 +12,7 @@
 #include "dist/dist.h"
 #include "dist/flock.h"
 #include "dist/share.h"
+#include "node/library_path.h"
 #include "term/atom.h"
 #include "vm/code.h"
 #include "vm/engine.h"
@@ -52,6 +53,7 @@ void boot_vm(const struct boot_options *opt)
     pg_init();
     for (size_t i = 0; opt->code_path != NULL && opt->code_path[i] != NULL; i++)
         code_path_add(opt->code_path[i]);
+    code_path_add(library_path());
     vm_start(&vo);
     run_init(io_start());
     kernel_sup_start();

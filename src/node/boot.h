@@ -11,7 +11,7 @@
 struct boot_options {
     uint32_t atoms_max, processes_max;  /* 0: the default */
     unsigned schedulers, job_threads;   /* 0: the default */
-    const char *const *code_path;       /* NULL-terminated, or NULL */
+    const char *const *code_path;       /* NULL-terminated, or NULL; our library comes last */
 };
 
 /* Start the engine and its threads. Once per program, from its main thread. */

@@ -65,13 +65,12 @@ static void on_halt(int status, bool dump, bool flush)
 
 static void start(const struct rata_options *o)
 {
-    const char *path[ARRAY_LEN(o->path) + 2];
+    const char *path[ARRAY_LEN(o->path) + 1];
     struct boot_options bo = { .code_path = path };
     size_t n = 0;
 
     for (size_t i = 0; o != NULL && i < o->n_path; i++)
         path[n++] = o->path[i];
-    path[n++] = library_path();
     path[n] = NULL;
     vm_halt_hook = on_halt;
     vm_crash_hook = crash_hook;
