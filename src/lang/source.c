@@ -32,6 +32,24 @@ static unsigned sequence_len(const uint8_t *s)
     return n;
 }
 
+static uint32_t chars_in(const uint8_t *s, uint32_t from, uint32_t to)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = from; i < to; i++)
+        n += (s[i] & 0xC0) != 0x80;
+    return n;
+}
+
+static uint32_t *count_chars(struct arena *a, const uint8_t *s, uint32_t len)
+{
+    uint32_t blocks = len / SOURCE_BLOCK, *chars = ARENA_NEW_ARRAY(a, uint32_t, blocks + 1);
+
+    for (uint32_t i = 1; i <= blocks; i++)
+        chars[i] = chars[i - 1] + chars_in(s, (i - 1) * SOURCE_BLOCK, i * SOURCE_BLOCK);
+    return chars;
+}
+
 uint32_t source_open(struct arena *a, const char *name, const char *text, uint32_t len,
                      struct source *ret_source)
 {
@@ -41,7 +59,9 @@ uint32_t source_open(struct arena *a, const char *name, const char *text, uint32
     ASSERT(len <= SOURCE_BYTES_MAX && text[len] == 0);
     for (uint32_t i = 0; i < len; i++)
         lines += s[i] == '\n';
-    *ret_source = (struct source){ name, text, len, ARENA_NEW_ARRAY(a, uint32_t, lines), 1, true };
+    *ret_source = (struct source){ .name = name, .text = text, .len = len, .n_lines = 1,
+                                   .line_start = ARENA_NEW_ARRAY(a, uint32_t, lines),
+                                   .chars = count_chars(a, s, len) };
     while (at < len) {
         unsigned n = sequence_len(s + at);
 
@@ -70,12 +90,20 @@ static uint32_t line_of(const struct source *s, uint32_t at)
     return low;
 }
 
+static uint32_t chars_before(const struct source *s, uint32_t at)
+{
+    uint32_t block = at / SOURCE_BLOCK;
+
+    return s->chars[block] + chars_in((const uint8_t *)s->text, block * SOURCE_BLOCK, at);
+}
+
 struct place source_place(const struct source *s, uint32_t at)
 {
-    uint32_t line = line_of(s, at), column = 1;
+    uint32_t line = line_of(s, at), column;
 
-    for (uint32_t i = s->line_start[line]; i < at && i < s->len; i++)
-        column += ((uint8_t)s->text[i] & 0xC0) != 0x80;
+    if (at > s->len)
+        at = s->len;
+    column = chars_before(s, at) - chars_before(s, s->line_start[line]) + 1;
     /* The byte order mark takes no column. */
     if (line == 0 && column > 1 && s->len >= 3 && (uint8_t)s->text[0] == 0xEF
         && (uint8_t)s->text[1] == 0xBB && (uint8_t)s->text[2] == 0xBF)

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 
 #define SOURCE_BYTES_MAX (64u << 20)
+#define SOURCE_BLOCK     256u
 
 /* from..to of file number `file` of one compile; to is behind the last byte. from == to marks a
  * place between two characters, such as the end of the file. */
@@ -21,6 +22,8 @@ struct source {
     const char *text;           /* UTF-8, NUL after the end; lent */
     uint32_t len;
     uint32_t *line_start;       /* offset of each line; [0] is 0 */
+    uint32_t *chars;            /* code points before each block of SOURCE_BLOCK bytes, so that
+                                 * columns of very long lines are found as fast */
     uint32_t n_lines;
     bool valid;                 /* all of it is UTF-8 */
 };

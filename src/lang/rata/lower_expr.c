@@ -69,6 +69,33 @@ static struct core_expr *keywords(struct lower *l, struct core_span at, struct n
     return core_list(l->m, at, parts, n->list.n, NULL);
 }
 
+/* Long vectors are built piece by piece, so that no more than a piece is held at a time. */
+#define VECTOR_PIECE 256u
+
+static struct core_expr *in_pieces(struct lower *l, struct core_span at, struct core_expr **parts,
+                                   size_t n, struct core_expr *tail)
+{
+    size_t pieces = (n + VECTOR_PIECE - 1) / VECTOR_PIECE;
+    core_var *vars = ARENA_NEW_ARRAY(l->pr->arena, core_var, pieces + 1);
+    struct core_expr *all;
+
+    if (n <= VECTOR_PIECE || all_literal(parts, n))
+        return core_list(l->m, at, parts, n, tail);
+    vars[pieces] = core_var_new(l->m, NULL);
+    all = core_use(l->m, at, vars[pieces]);
+    for (size_t i = pieces; i-- > 0;) {
+        vars[i] = core_var_new(l->m, NULL);
+        all = lower_bif2(l, at, "++", core_use(l->m, at, vars[i]), all);
+    }
+    all = core_let(l->m, at, vars[pieces], tail != NULL ? tail : core_lit(l->m, at, cc_nil(l->m)), all);
+    for (size_t i = pieces; i-- > 0;) {
+        size_t from = i * VECTOR_PIECE, len = n - from < VECTOR_PIECE ? n - from : VECTOR_PIECE;
+
+        all = core_let(l->m, at, vars[i], core_list(l->m, at, parts + from, len, NULL), all);
+    }
+    return all;
+}
+
 /* Keywords at the end of a vector are pairs among its elements. */
 static struct core_expr *vector(struct lower *l, struct core_span at, struct node *n)
 {
@@ -90,7 +117,7 @@ static struct core_expr *vector(struct lower *l, struct core_span at, struct nod
             parts[count++] = pair(l, kid->list.at[j]);
     }
     tail = n->a != NULL ? lower(l, n->a) : NULL;
-    return core_list(l->m, at, parts, count, tail);
+    return in_pieces(l, at, parts, count, tail);
 }
 
 static struct core_expr *map(struct lower *l, struct core_span at, struct node *n)
