@@ -111,6 +111,20 @@ static void need(struct needed *all, const char *name, size_t len)
     mem_free(path);
 }
 
+/* Atoms inside of a literal, such as functions as values: tag 119, length, name. */
+static void need_of_literal(struct needed *all, const struct beam_bytes *lit)
+{
+    const uint8_t *at = lit->data, *end = lit->data + lit->len;
+
+    while (end - at > 7 && (at = memmem(at, (size_t)(end - at), "Rata.", 5)) != NULL) {
+        size_t len = at - lit->data >= 2 && at[-2] == 119 ? at[-1] : 0;
+
+        if (len > 5 && (size_t)(end - at) >= len && memchr(at, '/', len) == NULL)
+            need(all, (const char *)at, len);
+        at += 5;
+    }
+}
+
 static void need_of(struct needed *all, const void *data, size_t len)
 {
     struct beam_file bf;
@@ -121,6 +135,8 @@ static void need_of(struct needed *all, const void *data, size_t len)
         if (bf.atoms[i].len > 5 && memcmp(bf.atoms[i].data, "Rata.", 5) == 0
             && memchr(bf.atoms[i].data, '/', bf.atoms[i].len) == NULL)
             need(all, (const char *)bf.atoms[i].data, bf.atoms[i].len);
+    for (uint32_t i = 0; i < bf.n_literals; i++)
+        need_of_literal(all, &bf.literals[i]);
     beam_close(&bf);
 }
 
