@@ -42,6 +42,8 @@ struct store {
     struct store_options opt;       /* [lk] */
     bool closing, urgent, grow;     /* [lk] */
     uint64_t last_ticket;           /* [lk] */
+    size_t queued;                  /* [lk] groups in the queue */
+    size_t wanted;                  /* [lk] the writer sleeps until there are so many */
     uint64_t durable, failed;       /* [lk] tickets up to these are on disk; have failed once */
     _Atomic int failure;            /* [any] code of the failing commit, 0 */
     _Atomic uint64_t pending_bytes; /* [any] */
@@ -54,6 +56,8 @@ struct store {
     _Atomic int64_t version_ns;     /* time of the newest version; written by the writer */
     bool drops;                     /* there may be something to drop */
     int64_t maintained_ns;
+    size_t told;                    /* how many waited for the last transaction */
+    int64_t took_ns;                /* how long it took */
 };
 
 int store_rc(int lmdb_rc);
