@@ -4,6 +4,7 @@
  */
 #include "bif/ets_priv.h"
 #include "base/errors.h"
+#include "vm/code.h"
 #include "vm/sched.h"
 
 ALWAYS_INLINE term truth(bool b)
@@ -163,12 +164,33 @@ term bif_ets_new(struct process *p, const term *a)
     return ets_shown_id(p, t);
 }
 
+/* Large tables: free the rows in turns, then wait for the ticket and give the result. */
+term bif_ets_bury(struct process *p, const term *a)
+{
+    uint64_t ticket;
+
+    charge(p, 500);
+    if (!term_to_uint64(a[1], &ticket))
+        return bif_badarg(p);
+    return table_bury() ? bif_yield(p, 2, a) : store_wait_ticket(p, ticket, a[0]);
+}
+
+static term buried(struct process *p, struct table *t, term result)
+{
+    term args[2] = { result, heap_uint(&p->heap, table_ticket(t)) };
+
+    if (!table_bury())
+        return ets_written(p, t, result);
+    return bif_trap(p, export_get(ATOM_ets, atom_from_cstr("$bury"), 2), 2, args);
+}
+
 term bif_ets_delete_1(struct process *p, const term *a)
 {
     ETS_TABLE(p, t, a[0], ETS_WRITE);
 
-    charge(p, table_size(t) / 32);
-    return table_delete(t) ? ets_written(p, t, ATOM_true) : bif_badarg_cause(p, ATOM_id);
+    if (!table_delete(t))
+        return bif_badarg_cause(p, ATOM_id);
+    return buried(p, t, ATOM_true);
 }
 
 term bif_ets_rename(struct process *p, const term *a)
@@ -264,7 +286,7 @@ term bif_ets_give_away(struct process *p, const term *a)
     return ATOM_true;
 }
 
-/* One table for each call, since dropping a large one takes long. */
+/* One table, or a part of what large ones have left, for each call. */
 bool ets_process_exit(struct process *p)
 {
     struct table *t = table_of_owner(p->pid);
@@ -273,7 +295,7 @@ bool ets_process_exit(struct process *p)
 
     if (t == NULL) {
         table_unfix_all(p->pid);
-        return false;
+        return table_bury();
     }
     heap_bag_init(&bag);
     heir = table_heir(t, &bag, &data);
@@ -454,10 +476,7 @@ term bif_ets_internal_delete_all(struct process *p, const term *a)
     ETS_LOADED(p, t, "internal_delete_all", 2, a);
     ETS_STORABLE(p, t, check_works, TERM_NIL);
     n = table_clear(t);
-    if (n < 0)
-        return GONE(p);
-    charge(p, n / 32);
-    return ets_written(p, t, small_make(n));
+    return n < 0 ? GONE(p) : buried(p, t, small_make(n));
 }
 
 term bif_ets_delete_all_objects(struct process *p, const term *a)
@@ -468,10 +487,7 @@ term bif_ets_delete_all_objects(struct process *p, const term *a)
     ETS_LOADED(p, t, "delete_all_objects", 1, a);
     ETS_STORABLE(p, t, check_works, TERM_NIL);
     n = table_clear(t);
-    if (n < 0)
-        return GONE(p);
-    charge(p, n / 32);
-    return ets_written(p, t, ATOM_true);
+    return n < 0 ? GONE(p) : buried(p, t, ATOM_true);
 }
 
 /* --- walking ------------------------------------------------------------------------------------------ */

@@ -8,9 +8,10 @@
  */
 #include "bif/ets_priv.h"
 #include "bif/text.h"
+#include "vm/code.h"
 
-/* A whole table is looked at without a pause; the caller pays afterwards. */
 #define OBJECTS_PER_REDUCTION 4
+#define OBJECTS_PER_TURN 8000   /* then others have their turn */
 #define NO_BUCKET ((int64_t)1 << 58)
 
 /* --- compiled specifications as terms --------------------------------------------------------------- */
@@ -87,6 +88,7 @@ static term select_chunk(struct process *p, struct table *t, struct select *s, t
         rc = table_select(t, s);
         match_run_fini(&run);
         charge(p, (int64_t)(s->visited / OBJECTS_PER_REDUCTION));
+        s->list = list_turned(s->list);
         s->limit += have;
         for (term l = s->list; is_cons(l); l = cdr(l))
             have++;
@@ -193,12 +195,98 @@ static term select_limited(struct process *p, const term *a, struct who who, str
     return select_chunk(p, t, &s, a[0], spec, TERM_NIL);
 }
 
+/* --- selects over whole tables take turns ---------------------------------------------------------
+ * What is not done after one turn goes on as ets:'$select'(State, LastKey, List) when others have
+ * had theirs; the table is fixed meanwhile. The state is a blob, so that no program can make one.
+ */
+struct turns { struct match_spec *ms; struct blob *table; struct select s; };
+
+#define blob_turns(b) ((struct turns *)(void *)(b)->data)
+
+static void turns_dtor(struct blob *b)
+{
+    match_free(blob_turns(b)->ms);
+    blob_unref(blob_turns(b)->table);
+}
+
+/* Run for one turn; on the first, state is TERM_NONE, and ms is taken. */
+static term select_turn(struct process *p, struct table *t, struct select *s, struct match_spec *ms,
+                        term state)
+{
+    struct match_run run;
+    struct blob *b;
+    term args[3];
+    int rc;
+
+    match_run_init(&run, ms, &p->heap, p->pid);
+    s->run = &run;
+    s->budget = OBJECTS_PER_TURN;
+    s->visited = 0;
+    rc = table_select(t, s);
+    match_run_fini(&run);
+    charge(p, (int64_t)(s->visited / OBJECTS_PER_REDUCTION));
+    if (rc < 0 || s->done) {
+        if (state == TERM_NONE)
+            match_free(ms);
+        else
+            table_unfix(t, p->pid);
+        return rc < 0 ? bif_badarg_cause(p, ATOM_id) : TERM_NIL;
+    }
+    args[0] = state;
+    args[1] = s->last_key == TERM_NONE ? TERM_NIL : s->last_key;
+    args[2] = s->list;
+    if (state == TERM_NONE) {
+        b = blob_new(sizeof(struct turns));
+        blob_turns(b)->ms = ms;
+        blob_turns(b)->table = blob_ref(t->id);
+        b->dtor = turns_dtor;
+        args[0] = magic_make(&p->heap, b);
+        table_fix(t, p->pid);
+    }
+    blob_turns(magic_blob(args[0]))->s = *s;
+    return state == TERM_NONE
+               ? bif_trap(p, export_get(ATOM_ets, ATOM_dollar_select, 3), 3, args)
+               : bif_yield(p, 3, args);
+}
+
+/* What a finished select gives. */
+static term select_result(struct process *p, struct table *t, struct select *s)
+{
+    term count;
+
+    if (s->what == SELECT_VALUES)
+        return list_turned(s->list);
+    count = heap_uint(&p->heap, s->count);
+    return s->what == SELECT_COUNT ? count : ets_written(p, t, count);
+}
+
+term bif_ets_select_on(struct process *p, const term *a)
+{
+    struct turns *turns;
+    struct select s;
+    struct table *t;
+
+    if (!box_is(a[0], HK_MAGIC) || magic_blob(a[0])->dtor != turns_dtor)
+        return bif_badarg(p);
+    turns = blob_turns(magic_blob(a[0]));
+    t = table_of_blob(turns->table);
+    if (t == NULL)
+        return bif_badarg_cause(p, ATOM_id);
+    s = turns->s;
+    s.changed = TERM_NIL;
+    if (t->type == TABLE_ORDERED_SET)
+        s.last_key = a[1];
+    s.list = a[2];
+    if (select_turn(p, t, &s, turns->ms, a[0]) == TERM_NONE)
+        return TERM_NONE;
+    return select_result(p, t, &s);
+}
+
 /* Takes ms (NULL: badarg). */
 static term select_all(struct process *p, const term *a, struct who who, struct match_spec *ms,
                        enum select_what what, bool reverse)
 {
     bool writes = what == SELECT_DELETE || what == SELECT_REPLACE;
-    struct match_run run;
     struct select s;
     term cause;
     struct table *t = ets_find(p, a[0], writes ? ETS_WRITE : ETS_READ, &cause);
@@ -219,18 +307,10 @@ static term select_all(struct process *p, const term *a, struct who who, struct 
         match_free(ms);
         return ets_store_error(p, rc);
     }
-    match_run_init(&run, ms, &p->heap, p->pid);
-    select_init(&s, &run, what);
+    select_init(&s, NULL, what);
     s.reverse = reverse;
-    rc = table_select(t, &s);
-    match_run_fini(&run);
-    match_free(ms);
-    charge(p, (int64_t)(s.visited / OBJECTS_PER_REDUCTION));
-    if (rc < 0)
-        return bif_badarg_cause(p, ATOM_id);
-    if (what == SELECT_VALUES)
-        return s.list;
-    return writes ? ets_written(p, t, heap_uint(&p->heap, s.count)) : heap_uint(&p->heap, s.count);
+    return select_turn(p, t, &s, ms, TERM_NONE) == TERM_NONE ? TERM_NONE
+                                                             : select_result(p, t, &s);
 }
 
 /* An empty specification is allowed here, unlike elsewhere, and matches nothing: no object is an

@@ -325,6 +325,8 @@ int table_delete_key(struct table *t, term key)
     if (here)
         remove_locked(t, key, hash);
     key_unlock(t, hash);
+    if (here && !is_ordered(t))
+        set_shrink(&t->set);
     return here ? 0 : TABLE_GONE;
 }
 
@@ -341,6 +343,8 @@ term table_take(struct table *t, struct heap *h, term key)
             remove_locked(t, key, hash);
     }
     key_unlock(t, hash);
+    if (result != TERM_NONE && !is_ordered(t))
+        set_shrink(&t->set);
     return result;
 }
 
@@ -385,6 +389,8 @@ int table_delete_object(struct table *t, term object)
             stored_one(t, key, hash);
     }
     key_unlock(t, hash);
+    if (here && !is_ordered(t))
+        set_shrink(&t->set);
     return here ? 0 : TABLE_GONE;
 }
 
@@ -396,10 +402,10 @@ int64_t table_clear(struct table *t)
         n = table_size(t);
         if (t->persist != NULL)
             persist_clear(t);
-        if (is_ordered(t))
-            ordered_clear(&t->ordered);
+        if (table_is_fixed(t) && !is_ordered(t))
+            set_clear(&t->set);     /* the rows stay as ghosts */
         else
-            set_clear(&t->set);
+            table_empty_locked(t);
     }
     all_unlock(t);
     return n;
@@ -576,19 +582,23 @@ void select_init(struct select *s, struct match_run *run, enum select_what what)
                           .changed = TERM_NIL };
 }
 
-/* The values are collected in front of each other and put in order at the end. */
-static void list_turn(struct select *s)
+term list_turned(term l)
 {
-    term in_order = TERM_NIL, l = s->list;
+    term turned = TERM_NIL;
 
     while (is_cons(l)) {
         term next = cdr(l);
 
-        cdr(l) = in_order;
-        in_order = l;
+        cdr(l) = turned;
+        turned = l;
         l = next;
     }
-    s->list = in_order;
+    return turned;
+}
+
+static bool is_enough(const struct select *s)
+{
+    return (s->limit != 0 && s->count >= s->limit) || (s->budget != 0 && s->visited >= s->budget);
 }
 
 enum verdict { KEEP, REMOVE, REPLACE };
@@ -690,6 +700,7 @@ static void bucket_select(struct table *t, struct select *s, struct row **bucket
 }
 
 #define KEYS_MAX 16
+#define ROWS_PER_LOCK 64    /* of an ordered table: others wait so long */
 #define BUCKETS_AHEAD 8     /* a row comes from memory in the time that so many are looked at */
 
 /* The keys that alone can match; 0: there may be others. */
@@ -740,10 +751,12 @@ static int set_select(struct table *t, struct select *s)
             bucket_select(t, s, bucket, TERM_NONE, 0);
         }
         spin_unlock(lock);
-        if (s->limit != 0 && s->count >= s->limit)
+        s->visited++;       /* empty buckets are work too */
+        if (is_enough(s))
             break;
     }
-    list_turn(s);
+    if (s->what == SELECT_DELETE && s->done && !is_gone(t))
+        set_shrink(&t->set);
     return is_gone(t) ? TABLE_GONE : 0;
 }
 
@@ -792,38 +805,49 @@ static struct place ordered_visit(struct table *t, struct select *s, struct plac
     return s->reverse ? place_prev(at) : place_next(at);
 }
 
+/* Up to ROWS_PER_LOCK rows under the lock. False: there are no more in the range. */
+static bool ordered_rows(struct table *t, struct select *s, bool ranged, const term *range)
+{
+    struct ordered *o = &t->ordered;
+    struct place at = ordered_start(o, s, ranged, range);
+    struct row *r = place_row(at);
+    term key = TERM_NONE, own = TERM_NONE;
+
+    for (unsigned n = 0; r != NULL; r = place_row(at)) {
+        if (ranged && match_key_cmp(row_key(r, o->keypos), *range) != 0)
+            return false;
+        if (n++ == ROWS_PER_LOCK || is_enough(s))
+            break;
+        key = row_key(r, o->keypos);
+        /* a row that may go takes its key along */
+        if (s->what == SELECT_DELETE || s->what == SELECT_REPLACE)
+            own = key = heap_copy(s->run->heap, key);
+        at = ordered_visit(t, s, at);
+    }
+    if (key != TERM_NONE)
+        s->last_key = own != TERM_NONE ? own : heap_copy(s->run->heap, key);
+    return r != NULL;
+}
+
+/* The lock is given back now and then, and the place found again by the last key. */
 static int ordered_select(struct table *t, struct select *s)
 {
     struct ordered *o = &t->ordered;
     term range = TERM_NONE;
     bool ranged = match_clauses(s->run->ms) == 1 &&
                   match_key_of(s->run->ms, 0, t->keypos, &range) != MATCH_KEY_ANY;
-    struct row *r;
-    bool gone;
+    bool more = true, gone = false;
 
-    spin_lock(&o->lock);
-    gone = is_gone(t);
-    s->done = true;
-    if (!gone) {
-        struct place at = ordered_start(o, s, ranged, &range);
-
-        while ((r = place_row(at)) != NULL) {
-            if (ranged && match_key_cmp(row_key(r, o->keypos), range) != 0)
-                break;
-            if (s->limit != 0 && s->count >= s->limit) {
-                s->done = false;
-                break;
-            }
-            if (s->limit != 0)
-                s->last_key = row_key(r, o->keypos);
-            at = ordered_visit(t, s, at);
+    while (more && !gone && !is_enough(s)) {
+        spin_lock(&o->lock);
+        gone = is_gone(t);
+        if (!gone) {
+            more = ordered_rows(t, s, ranged, &range);
+            stored_now(t, s);
         }
-        if (s->last_key != TERM_NONE)
-            s->last_key = heap_copy(s->run->heap, s->last_key);
-        stored_now(t, s);
+        spin_unlock(&o->lock);
     }
-    spin_unlock(&o->lock);
-    list_turn(s);
+    s->done = !more;
     return gone ? TABLE_GONE : 0;
 }
 

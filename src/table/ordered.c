@@ -516,6 +516,29 @@ void ordered_fini(struct ordered *o)
     tree_free(o);
 }
 
+bool ordered_bury(struct ordered *o, unsigned n)
+{
+    for (; n > 0 && o->first != NULL; n--) {
+        struct leaf *leaf = o->first;
+
+        for (uint32_t i = 0; i < leaf->n; i++)
+            row_free(leaf->rows[i]);
+        o->first = leaf->next;
+        slab_free(leaf, sizeof *leaf);
+    }
+    return o->first != NULL;
+}
+
+void ordered_move(struct ordered *o, struct ordered *to)
+{
+    to->keypos = o->keypos;
+    to->height = o->height;
+    to->root = o->root;
+    to->first = o->first;
+    to->last = o->last;
+    ordered_init(o, o->keypos);
+}
+
 void ordered_clear(struct ordered *o)
 {
     tree_free(o);

@@ -33,6 +33,11 @@ struct ordered {
 void ordered_init(struct ordered *o, unsigned keypos);
 void ordered_fini(struct ordered *o);
 void ordered_clear(struct ordered *o);
+/* Make `to` the owner of the tree, o an empty one. */
+void ordered_move(struct ordered *o, struct ordered *to);
+/* Free up to n leaves of a tree that nobody else has; false: that was all, and only its inner nodes are left
+ * (ordered_fini). */
+bool ordered_bury(struct ordered *o, unsigned n);
 
 struct row *ordered_find(struct ordered *o, term key);
 void ordered_insert(struct ordered *o, struct row *r);  /* takes r; replaces the row of an equal key */

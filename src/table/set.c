@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * set.c - chained hashing that grows by one bucket at a time
+ * set.c - chained hashing that grows and shrinks by one bucket at a time
  */
 #include "table/set.h"
 #include "base/alloc.h"
@@ -251,6 +251,54 @@ void set_grow(struct set *s)
     }
 }
 
+/* The last bucket goes back into the one it was split from. */
+static void set_join(struct set *s)
+{
+    uint64_t last = atomic_load(&s->buckets) - 1, level = level_of(last);
+    struct set_stripe *st = set_stripe(s, (uint32_t)last);
+    struct row **end;
+
+    spin_lock(&st->lock);
+    if (atomic_load(&s->fixed) == 0) {
+        struct row **from = bucket_at(s, last);
+
+        for (end = bucket_at(s, last - level); *end != NULL; end = &(*end)->next) {
+        }
+        *end = *from;
+        *from = NULL;
+        atomic_store_explicit(&s->buckets, last, memory_order_release);
+    }
+    spin_unlock(&st->lock);
+}
+
+/* Give the memory of segments back that have had no bucket for a whole level. Under all locks:
+ * nobody looks ahead into them (set_prefetch). */
+static void segments_free(struct set *s)
+{
+    uint64_t offset;
+    struct row ***first = segment_of(s, 2 * level_of(atomic_load(&s->buckets)), &offset) + 1;
+
+    if (first >= &s->segment[SET_SEGMENTS] || *first == NULL)
+        return;
+    set_lock_all(s);
+    for (; first < &s->segment[SET_SEGMENTS] && *first != NULL; first++)
+        mem_free(TAKE(*first));
+    set_unlock_all(s);
+}
+
+void set_shrink_slow(struct set *s)
+{
+    uint32_t free = 0;
+
+    if (atomic_load(&s->fixed) > 0 ||
+        !atomic_compare_exchange_strong(&s->growing.held, &free, 1))
+        return;
+    for (unsigned i = 0; i < SPLITS_AT_ONCE && atomic_load(&s->buckets) > SET_STRIPES; i++)
+        set_join(s);
+    segments_free(s);
+    spin_unlock(&s->growing);
+}
+
 void set_sweep(struct set *s)
 {
     for (uint64_t i = 0; i < atomic_load(&s->buckets); i++) {
@@ -292,6 +340,36 @@ static void rows_drop(struct set *s)
     }
 }
 
+bool set_bury(struct set *s, uint64_t *at, unsigned n)
+{
+    uint64_t buckets = atomic_load(&s->buckets);
+
+    for (; n > 0 && *at < buckets; n--, ++*at) {
+        struct row *r = TAKE(*bucket_at(s, *at));
+
+        while (r != NULL) {
+            struct row *next = r->next;
+
+            row_free(r);
+            r = next;
+        }
+    }
+    return *at < buckets;
+}
+
+void set_move(struct set *s, struct set *to)
+{
+    set_init(to, s->keypos, s->is_bag, s->keep_equal);
+    memcpy(to->first, s->first, sizeof to->first);
+    memset(s->first, 0, sizeof s->first);
+    for (unsigned k = 1; k < SET_SEGMENTS; k++)
+        to->segment[k] = TAKE(s->segment[k]);
+    atomic_store(&to->buckets, atomic_load(&s->buckets));
+    atomic_store_explicit(&s->buckets, SET_STRIPES, memory_order_release);
+    for (unsigned i = 0; i < SET_STRIPES; i++)
+        s->stripe[i].count = s->stripe[i].words = s->stripe[i].ghosts = 0;
+}
+
 void set_clear(struct set *s)
 {
     if (atomic_load(&s->fixed) > 0) {
@@ -305,11 +383,8 @@ void set_clear(struct set *s)
         return;
     }
     rows_drop(s);
-    for (unsigned i = 0; i < SET_STRIPES; i++) {
-        s->stripe[i].count = 0;
-        s->stripe[i].words = 0;
-        s->stripe[i].ghosts = 0;
-    }
+    for (unsigned i = 0; i < SET_STRIPES; i++)
+        s->stripe[i].count = s->stripe[i].words = s->stripe[i].ghosts = 0;
 }
 
 void set_fini(struct set *s)

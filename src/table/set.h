@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * set.h - set, bag and duplicate_bag: chained hashing that grows by one bucket at a time
+ * set.h - set, bag and duplicate_bag: chained hashing that grows and shrinks by one bucket at a time
  *
  * A bucket belongs to the stripe of its low bits, which stay the same when it is split; whoever
  * holds the stripe may touch its buckets. Rows of one key are neighbours, the newest first.
  *
- * While the table is fixed no bucket is split and deleted rows stay as ghosts.
+ * While the table is fixed no bucket is split or joined and deleted rows stay as ghosts.
  */
 #ifndef TABLE_SET_H
 #define TABLE_SET_H
@@ -36,6 +36,10 @@ struct set {
 
 void set_init(struct set *s, unsigned keypos, bool is_bag, bool keep_equal);
 void set_fini(struct set *s);           /* nobody else has it; frees all rows */
+/* Make `to` the owner of all rows and buckets, s an empty one; under all locks, which stay with s. */
+void set_move(struct set *s, struct set *to);
+/* Free the rows of up to n buckets from *at on, which moves; false: that was all. */
+bool set_bury(struct set *s, uint64_t *at, unsigned n);
 
 uint32_t set_hash(term key);
 ALWAYS_INLINE struct set_stripe *set_stripe(struct set *s, uint32_t hash)
@@ -62,6 +66,16 @@ void set_replace_locked(struct set *s, struct row **link, struct row *with);
 /* --- with no lock held ------------------------------------------------------------------------- */
 
 void set_grow(struct set *s);           /* split buckets if there are too many rows for them */
+void set_shrink_slow(struct set *s);
+/* Join buckets if there are far too few rows for them. */
+ALWAYS_INLINE void set_shrink(struct set *s)
+{
+    uint64_t buckets = atomic_load_explicit(&s->buckets, memory_order_relaxed);
+
+    if (UNLIKELY(count_get(s->stripe[(buckets - 1) & (SET_STRIPES - 1)].count) * SET_STRIPES * 4 <
+                 (int64_t)buckets) && buckets > SET_STRIPES)
+        set_shrink_slow(s);
+}
 void set_sweep(struct set *s);          /* free the ghosts; the table is not fixed any more */
 void set_clear(struct set *s);          /* all locks held: drop every row (ghosts if fixed) */
 /* Where rows of this hash are; under its stripe. */

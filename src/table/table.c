@@ -13,6 +13,8 @@
 
 #include <pthread.h>
 
+#define BURY_ROWS 4096u     /* freed in one go; a table with fewer is freed at once */
+
 /* --- registry ------------------------------------------------------------------------------------
  * Names: open addressing, read without a lock. A slot once used stays used by its name, with NULL
  * as the table when there is none at the moment.
@@ -124,14 +126,16 @@ static void table_dtor(struct blob *b)
     epoch_retire(blob_table(b), table_free);
 }
 
+struct table *table_of_blob(struct blob *b)
+{
+    struct table *t = b->dtor == table_dtor ? blob_table(b) : NULL;
+
+    return t == NULL || atomic_load(&t->deleted) ? NULL : t;
+}
+
 struct table *table_by_id(term id)
 {
-    struct table *t;
-
-    if (!box_is(id, HK_MAGIC) || magic_blob(id)->dtor != table_dtor)
-        return NULL;
-    t = blob_table(magic_blob(id));
-    return atomic_load(&t->deleted) ? NULL : t;
+    return box_is(id, HK_MAGIC) ? table_of_blob(magic_blob(id)) : NULL;
 }
 
 term table_id(struct table *t, struct heap *h)
@@ -371,13 +375,15 @@ bool table_delete(struct table *t)
     /* whoever waits for a lock finds the mark when it gets it, and does nothing */
     if (t->type == TABLE_ORDERED_SET) {
         spin_lock(&t->ordered.lock);
-        ordered_clear(&t->ordered);
+        table_empty_locked(t);
         ordered_fini(&t->ordered);
         t->ordered.root = t->ordered.first = t->ordered.last = NULL;
         spin_unlock(&t->ordered.lock);
     } else {
         spin_lock(&t->set.growing);     /* for ever: nothing grows any more */
         set_lock_all(&t->set);
+        atomic_store(&t->set.fixed, 0);
+        table_empty_locked(t);
         set_fini(&t->set);
         atomic_store(&t->set.buckets, SET_STRIPES);
         set_unlock_all(&t->set);
@@ -402,6 +408,78 @@ term table_all(struct heap *h)
         list = heap_cons(h, atomic_load(&t->named) ? atomic_load(&t->name) : table_id(t, h), list);
     pthread_mutex_unlock(&tables_lock);
     return list;
+}
+
+/* --- the rows of large tables ------------------------------------------------------------------
+ * Freeing takes as long as filling did. Whoever deletes such a table goes on in slices, and may do
+ * so for another; what nobody buries any more stays until the next one comes.
+ */
+struct grave { struct grave *next; bool is_ordered; uint64_t at; struct set set; struct ordered ordered; };
+
+static pthread_mutex_t graves_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct grave *graves;            /* [lk graves] */
+static _Atomic size_t graves_count;
+
+static void grave_add(struct grave *g)
+{
+    pthread_mutex_lock(&graves_lock);
+    g->next = graves;
+    graves = g;
+    graves_count++;
+    pthread_mutex_unlock(&graves_lock);
+}
+
+static struct grave *grave_take(void)
+{
+    struct grave *g;
+
+    pthread_mutex_lock(&graves_lock);
+    g = graves;
+    if (g != NULL) {
+        graves = g->next;
+        graves_count--;
+    }
+    pthread_mutex_unlock(&graves_lock);
+    return g;
+}
+
+bool table_bury(void)
+{
+    struct grave *g = atomic_load(&graves_count) == 0 ? NULL : grave_take();
+
+    if (g == NULL)
+        return false;
+    if (g->is_ordered ? ordered_bury(&g->ordered, BURY_ROWS / LEAF_ROWS)
+                      : set_bury(&g->set, &g->at, BURY_ROWS)) {
+        grave_add(g);
+        return true;
+    }
+    if (g->is_ordered)
+        ordered_fini(&g->ordered);
+    else
+        set_fini(&g->set);
+    mem_free(g);
+    return atomic_load(&graves_count) > 0;
+}
+
+void table_empty_locked(struct table *t)
+{
+    struct grave *g;
+
+    if (table_size(t) < BURY_ROWS) {
+        if (t->type == TABLE_ORDERED_SET)
+            ordered_clear(&t->ordered);
+        else
+            set_clear(&t->set);
+        return;
+    }
+    g = MEM_NEW(struct grave);
+    g->is_ordered = t->type == TABLE_ORDERED_SET;
+    if (g->is_ordered)
+        ordered_move(&t->ordered, &g->ordered);
+    else
+        set_move(&t->set, &g->set);
+    grave_add(g);
 }
 
 /* --- heirs and fixing ---------------------------------------------------------------------------------- */
@@ -479,6 +557,7 @@ static bool fix_drop(struct table *t, term pid, bool all)
     if (free_now && !atomic_load(&t->deleted)) {
         set_sweep(&t->set);
         set_grow(&t->set);
+        set_shrink(&t->set);
     }
     return found;
 }

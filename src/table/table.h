@@ -73,11 +73,16 @@ struct table *table_new_hidden(const struct table_options *opt);
 void table_free_hidden(struct table *t);    /* nobody else has it */
 struct table *table_by_name(term name);
 struct table *table_by_id(term id);         /* id may be any term */
+struct table *table_of_blob(struct blob *b);        /* NULL: of no table, or deleted */
 term table_id(struct table *t, struct heap *h);     /* the magic reference */
 /* Give an unnamed or a named table another name; false: taken. */
 bool table_rename(struct table *t, term name);
-/* Unlink and free all rows; false: somebody did already. */
+/* Unlink; rows go at once or, if they are many, to be buried. False: somebody did already. */
 bool table_delete(struct table *t);
+/* Free some of the rows that large tables have left, for the time of a short built-in. True: there
+ * are more; whoever deletes or clears a table goes on until there are none. */
+bool table_bury(void);
+void table_empty_locked(struct table *t);   /* under all locks; not fixed */
 size_t table_count(void);
 /* Identifiers (names of named tables) of all tables, as a list on h. */
 term table_all(struct heap *h);
@@ -143,18 +148,22 @@ struct select {
     enum select_what what;
     bool     reverse;
     uint64_t limit;         /* SELECT_VALUES: stop at so many or a few more; 0: none */
+    uint64_t budget;        /* pause after so many objects or a few more; 0: never */
     /* where to go on; set by the caller for a continuation, and on return */
     uint64_t bucket;        /* sets */
     term     last_key;      /* ordered_set: TERM_NONE at first; on the run's heap */
     bool     done;          /* set on return: nothing is left */
-    /* results */
-    term     list;          /* SELECT_VALUES, in order */
+    /* results, added to what is there */
+    term     list;          /* SELECT_VALUES, the last one first */
     uint64_t count;         /* objects that count, were deleted or replaced; length of list */
-    uint64_t visited;
+    uint64_t visited;       /* since select_init */
     term     changed;       /* keys changed and not yet handed to the store */
 };
 
 void select_init(struct select *s, struct match_run *run, enum select_what what);
+/* Sets that are to go on after a pause must be fixed meanwhile. */
 int  table_select(struct table *t, struct select *s);
+/* A list of our own turned round, in place. */
+term list_turned(term list);
 
 #endif
