@@ -148,7 +148,7 @@ term bif_ets_new(struct process *p, const term *a)
 
     for (; is_cons(l) && new_option(&opt, car(l)); l = cdr(l)) {
     }
-    if (!is_nil(l) || !is_atom(a[0]) || (opt.named && a[0] == ATOM_undefined))
+    if (!is_nil(l) || !is_atom(a[0]))
         return bif_badarg(p);
     if (opt.protection == TABLE_PRIVATE) {
         opt.read_concurrency = false;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kernel_sup.c - the process `kernel_sup`, which OTP's stdlib asks to start its own servers
+ * kernel_sup.c - the processes `kernel_sup` and `kernel_safe_sup`, which OTP's libraries ask to
+ * start their own servers
  *
  * timer, for one, has its server started by the supervisor of the application kernel. Without that
- * application this process answers: it starts the child that a start_child request describes, and
+ * application these processes answer: each starts the child that a start_child request describes, and
  * does not restart it. The loop is code for the machine itself; see io_leader.c for its like.
  */
 #include "bif/bif.h"
@@ -96,6 +97,7 @@ void kernel_sup_start(void)
 {
     struct spawn_options opt = { .prio = PRIO_NORMAL, .group_leader = TERM_NONE,
                                  .monitor_opts = TERM_NONE };
+    static const char *const names[] = { "kernel_sup", "kernel_safe_sup" };
     struct load_error why;
     struct prepared *prepared;
     term module = TERM_NONE, pid;
@@ -106,8 +108,10 @@ void kernel_sup_start(void)
         rc = code_commit(&prepared, 1, &module);
     ASSERT(rc == 0);
     epoch_enter();
-    pid = process_spawn_mfa(NULL, atom_from_cstr("rnode_sup"), ATOM_loop, TERM_NIL, &opt, NULL);
-    ASSERT(pid != TERM_NONE);
-    registry_add(atom_from_cstr("kernel_sup"), pid);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        pid = process_spawn_mfa(NULL, atom_from_cstr("rnode_sup"), ATOM_loop, TERM_NIL, &opt, NULL);
+        ASSERT(pid != TERM_NONE);
+        registry_add(atom_from_cstr(names[i]), pid);
+    }
     epoch_leave();
 }

@@ -715,7 +715,7 @@ struct match_spec *match_compile(term spec, enum match_dialect dialect, struct b
 
     ms->dialect = dialect;
     if (n <= 0) {
-        complain(&k, n < 0 ? "Match program is not a list." : "Match program is an empty list.");
+        complain(&k, n < 0 ? "Match programs are not in a list." : "Match program is an empty list.");
         match_free(ms);
         return NULL;
     }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/epoch.h"
 #include "term/atom.h"
+#include "term/ids.h"
 
 #include <pthread.h>
 
@@ -133,9 +134,33 @@ struct table *table_of_blob(struct blob *b)
     return t == NULL || atomic_load(&t->deleted) ? NULL : t;
 }
 
+/* An identifier that came back from a file or a message is a plain reference with the number of
+ * the magic one. Rare, so all tables are looked through. */
+static struct table *table_by_number(term ref)
+{
+    uint32_t want[REF_WORDS_MAX], has[REF_WORDS_MAX];
+    struct table *t;
+    term words[MAGIC_WORDS], id = box_term(words);
+
+    words[0] = header_make(HK_MAGIC, MAGIC_WORDS - 1);
+    if (ref_words(ref, want) != 3)
+        return NULL;
+    pthread_mutex_lock(&tables_lock);
+    for (t = tables; t != NULL; t = t->next) {
+        words[1] = (term)(uintptr_t)t->id;
+        (void)ref_words(id, has);
+        if (memcmp(want, has, 3 * sizeof has[0]) == 0)
+            break;
+    }
+    pthread_mutex_unlock(&tables_lock);
+    return t;
+}
+
 struct table *table_by_id(term id)
 {
-    return box_is(id, HK_MAGIC) ? table_of_blob(magic_blob(id)) : NULL;
+    if (LIKELY(box_is(id, HK_MAGIC)))
+        return table_of_blob(magic_blob(id));
+    return is_imm_ref(id) ? table_by_number(id) : NULL;
 }
 
 term table_id(struct table *t, struct heap *h)
