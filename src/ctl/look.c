@@ -14,6 +14,7 @@
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
 #include "ctl/view.h"
+#include "heap/parse.h"
 #include "table/persist.h"
 #include "term/atom.h"
 #include "term/print.h"
@@ -587,6 +588,88 @@ static int by_table_size(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
+/* A term that a user has typed; TERM_NONE: the error has been replied. */
+static term read_term(struct request *rq, struct heap *bag, const char *text)
+{
+    char why[200] = "";
+    size_t used = 0, len = strlen(text);
+    term t = parse_term(bag, text, len, &used, why, sizeof why);
+
+    if (t == TERM_NONE || strspn(text + used, " .\n") != len - used) {
+        reply_error(rq, EXIT_USAGE, "RN0101", "an Erlang term, quoted for the shell", NULL,
+                    "`%s` is no term: %s", text, t == TERM_NONE ? why : "something follows it");
+        return TERM_NONE;
+    }
+    return t;
+}
+
+static void reply_rows(struct request *rq, struct table *t, const struct match_spec *ms,
+                       struct heap *bag)
+{
+    static const struct column cols[] = { { "row", COL_TEXT, false } };
+    size_t limit = row_limit(rq), shown = 0;
+    struct match_run run;
+    struct select s;
+    int rc;
+
+    match_run_init(&run, ms, bag, TERM_NIL);
+    select_init(&s, &run, SELECT_VALUES);
+    s.limit = limit;
+    rc = table_select(t, &s);
+    reply_head(rq, "rnode.rows/1", COLS(cols), false);
+    for (term l = list_turned(s.list); is_cons(l) && (limit == 0 || shown < limit); l = cdr(l)) {
+        struct buf text = { 0 };
+
+        term_print(&text, car(l), PRINT_STRINGS | PRINT_UNICODE, INSPECT_TEXT_MAX);
+        reply_row(rq, (struct cell[]){ CELL_TEXT(buf_cstr(&text)) }, 1);
+        buf_fini(&text);
+        shown++;
+    }
+    match_run_fini(&run);
+    if (rc < 0 || (s.done && shown == s.count))
+        reply_done(rq, 0, 0, "%s", table_is_loading(t) ? "the table is still being loaded" : "");
+    else
+        reply_done(rq, 0, 0, "the first %zu of %lld rows · all: -l 0", shown,
+                   (long long)table_size(t));
+}
+
+/* The rows of one table, in the order of a select. */
+static void ctl_table_rows(struct request *rq)
+{
+    const char *name = request_arg(rq, 0), *match = request_option(rq, "match");
+    struct match_spec *ms = NULL;
+    struct table *t;
+    struct heap bag;
+    term id, pattern = ATOM_underscore;
+
+    if (rq->role < ROLE_OPERATE) {
+        reply_error(rq, EXIT_PERMISSION, "RN0707", NULL, NULL,
+                    "contents of tables need the role operate");
+        return;
+    }
+    heap_bag_init(&bag);
+    id = atom_existing_utf8(name, strlen(name));
+    if (id == TERM_NONE)
+        id = read_term(rq, &bag, name);
+    if (id != TERM_NONE && match != NULL)
+        pattern = read_term(rq, &bag, match);
+    epoch_enter();
+    t = id == TERM_NONE ? NULL : is_atom(id) ? table_by_name(id) : table_by_id(id);
+    if (id == TERM_NONE || pattern == TERM_NONE) {
+        /* replied */
+    } else if (t == NULL) {
+        reply_error(rq, EXIT_NO, "RN0302", "rnodectl tables", NULL, "there is no table `%s`", name);
+    } else if ((ms = match_compile_pattern(pattern, ATOM_dollar_underscore)) == NULL) {
+        reply_error(rq, EXIT_USAGE, "RN0101", "--match \"{key,'_',5}\"", NULL, "`%s` is no pattern",
+                    match);
+    } else {
+        reply_rows(rq, t, ms, &bag);
+    }
+    epoch_leave();
+    match_free(ms);
+    heap_fini(&bag);
+}
+
 void ctl_tables(struct request *rq)
 {
     static const struct column cols[] = {
@@ -599,6 +682,10 @@ void ctl_tables(struct request *rq)
     struct heap bag;
     term all;
 
+    if (rq->msg->n_args > 0) {
+        ctl_table_rows(rq);
+        return;
+    }
     heap_bag_init(&bag);
     epoch_enter();      /* tables that are deleted meanwhile stay readable until the end */
     all = table_all(&bag);
@@ -702,11 +789,17 @@ static void sum_code(void *arg, const struct module_view *v)
     sum[1] += v->literal_bytes;
 }
 
+static void sum_table(void *arg, struct table *t)
+{
+    *(int64_t *)arg += table_memory_words(t);
+}
+
 void ctl_memory(struct request *rq)
 {
     static const struct column cols[] = {
         { "resident", COL_BYTES, false }, { "vm", COL_BYTES, false }, { "heaps", COL_BYTES, false },
         { "code", COL_BYTES, false }, { "literals", COL_BYTES, false },
+        { "tables", COL_BYTES, false }, { "store", COL_BYTES, false },
         { "malloc", COL_BYTES, false },
         { "processes", COL_COUNT_, false }, { "messages", COL_COUNT_, false },
         { "atoms", COL_COUNT_, false },
@@ -714,12 +807,18 @@ void ctl_memory(struct request *rq)
     uint64_t heap[2] = { 0 }, code[2] = { 0 };
     size_t alive = inspect_processes(false, sum_heap, heap);
     struct mallinfo2 mi = mallinfo2();
+    struct store_stats store = { 0 };
+    int64_t tables = 0;
 
     inspect_modules(sum_code, code);
+    table_visit(sum_table, &tables);
+    if (persist_store() != NULL)
+        store_stats(persist_store(), &store);
     reply_head(rq, "rnode.memory/1", COLS(cols), true);
     reply_row(rq, (struct cell[]){
         CELL_NUMBER(resident_bytes()), CELL_NUMBER(slab_bytes_in_use()), CELL_NUMBER(heap[0]),
-        CELL_NUMBER(code[0]), CELL_NUMBER(code[1]), CELL_NUMBER(mi.uordblks + mi.hblkhd),
+        CELL_NUMBER(code[0]), CELL_NUMBER(code[1]), CELL_NUMBER(tables * (int64_t)sizeof(term)),
+        CELL_NUMBER(store.used_bytes), CELL_NUMBER(mi.uordblks + mi.hblkhd),
         CELL_NUMBER(alive), CELL_NUMBER(heap[1]), CELL_NUMBER(atom_count()),
     }, ARRAY_LEN(cols));
     reply_done(rq, 0, 0, "%s", "");

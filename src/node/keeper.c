@@ -10,6 +10,8 @@
 #include "bif/durable.h"
 #include "table/persist.h"
 
+#include <stdio.h>
+
 static struct store *the_store;
 static bool is_relaxed;
 
@@ -44,6 +46,34 @@ static void on_event(enum store_event event, const char *text)
     }
 }
 
+/* Tables by type and by where their rows are. */
+struct table_sums { uint64_t tables[4][2], rows; };
+
+static void sum_table(void *arg, struct table *t)
+{
+    struct table_sums *sums = arg;
+
+    sums->tables[t->type][t->persist != NULL]++;
+    sums->rows += (uint64_t)table_size(t);
+}
+
+static void measure_tables(struct metric_sink *sink, void *arg)
+{
+    static const char *const types[] = { "set", "ordered_set", "bag", "duplicate_bag" };
+    struct table_sums sums = { { { 0 } }, 0 };
+    char labels[64];
+
+    table_visit(sum_table, &sums);
+    for (int type = 0; type < 4; type++) {
+        for (int disk = 0; disk < 2; disk++) {
+            snprintf(labels, sizeof labels, "type=\"%s\",kept=\"%s\"", types[type],
+                     disk ? "disk" : "ram");
+            metric_emit(sink, M_tables, labels, (double)sums.tables[type][disk]);
+        }
+    }
+    metric_emit(sink, M_table_rows, NULL, (double)sums.rows);
+}
+
 static void measure(struct metric_sink *sink, void *arg)
 {
     struct store_stats s;
@@ -69,6 +99,7 @@ int keeper_open(const char *folder, const struct options *o, bool relaxed)
         return rc;
     store_on_event(the_store, on_event);
     metric_collector_add(measure, the_store);
+    metric_collector_add(measure_tables, NULL);
     return 0;
 }
 

@@ -424,6 +424,14 @@ size_t table_count(void)
     return tables_count;
 }
 
+void table_visit(void (*visit)(void *arg, struct table *t), void *arg)
+{
+    pthread_mutex_lock(&tables_lock);
+    for (struct table *t = tables; t != NULL; t = t->next)
+        visit(arg, t);
+    pthread_mutex_unlock(&tables_lock);
+}
+
 term table_all(struct heap *h)
 {
     term list = TERM_NIL;

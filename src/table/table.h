@@ -84,6 +84,8 @@ bool table_delete(struct table *t);
 bool table_bury(void);
 void table_empty_locked(struct table *t);   /* under all locks; not fixed */
 size_t table_count(void);
+/* Visit all under the lock of tables: visit reads counters and flags, and calls nothing of ours. */
+void table_visit(void (*visit)(void *arg, struct table *t), void *arg);
 /* Identifiers (names of named tables) of all tables, as a list on h. */
 term table_all(struct heap *h);
 
