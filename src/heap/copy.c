@@ -131,6 +131,58 @@ term copy_into(term t, term **at, term **offheap, bool with_literals)
     return result;
 }
 
+/* copy_one with a bound; TERM_NONE: no. */
+ALWAYS_INLINE term copy_bounded(term w, term **top, const term *end)
+{
+    const term *obj = ptr_of(w);
+    term *to = *top;
+    size_t words;
+
+    if (is_cons(w)) {
+        if (UNLIKELY(end - to < CONS_WORDS))
+            return TERM_NONE;
+        to[0] = obj[0];
+        to[1] = obj[1];
+        *top = to + CONS_WORDS;
+        return cons_term(to);
+    }
+    words = 1 + boxed_words(obj[0]);
+    if (UNLIKELY((size_t)(end - to) < words || hk_shape[header_kind(obj[0])].offheap ||
+                 header_kind(obj[0]) == HK_MATCH))
+        return TERM_NONE;
+    for (size_t i = 0; i < words; i++)
+        to[i] = obj[i];
+    *top = to + words;
+    return box_term(to);
+}
+
+size_t term_copy_bounded(term t, term *to, size_t cap)
+{
+    const term *end = to + cap;
+    term *scan = to, *top = to;
+
+    if (copy_bounded(t, &top, end) == TERM_NONE)
+        return 0;
+    while (scan < top) {
+        term w = *scan;
+
+        if (is_ptr(w)) {
+            if (!is_kept(w, true)) {
+                w = copy_bounded(w, &top, end);
+                if (UNLIKELY(w == TERM_NONE))
+                    return 0;
+                *scan = w;
+            }
+            scan++;
+        } else if (is_header(w)) {
+            scan += raw_words(w, 1 + boxed_words(w));
+        } else {
+            scan++;
+        }
+    }
+    return (size_t)(top - to);
+}
+
 term term_copy(term t, term **at, term **offheap)
 {
     return copy_into(t, at, offheap, false);

@@ -128,6 +128,9 @@ term term_copy(term t, term **at, term **offheap);
 /* The same with literals copied as well, for copies that must outlive the code (rows of tables). */
 size_t term_size_whole(term t);
 term term_copy_whole(term t, term **at, term **offheap);
+/* term_copy_whole of a boxed term or list into at most cap words, in one pass: the words used, from
+ * to[0] on. 0: it takes more, or has off-heap objects; then to has nothing of use. */
+size_t term_copy_bounded(term t, term *to, size_t cap);
 /* Drop the references that a chain holds; the words of its objects may be freed after this. */
 void term_chain_release(term *offheap);
 /* Copy t into h. */

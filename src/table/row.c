@@ -6,51 +6,13 @@
 #include "base/slab.h"
 #include "heap/blob.h"
 
-struct row *row_new(term object)
-{
-    size_t words = term_size_whole(object);
-    struct row *r = slab_alloc(ROW_BYTES(words));
-    term *at = r->data;
-
-    r->next = NULL;
-    r->offheap = NULL;
-    r->hash = 0;
-    r->words = (uint32_t)words;
-    r->ghost = 0;
-    term_copy_whole(object, &at, &r->offheap);
-    return r;
-}
-
-void row_free(struct row *r)
-{
-    if (r->offheap != NULL)
-        term_chain_release(r->offheap);
-    slab_free(r, ROW_BYTES(r->words));
-}
-
-bool row_refill(struct row *r, term object)
-{
-    term *at = r->data;
-
-    if (r->offheap != NULL || term_size_whole(object) != r->words)
-        return false;
-    term_copy_whole(object, &at, &r->offheap);
-    return true;
-}
-
-/* The words of a row point into the row or at what lives for ever: they are copied in one pass, in
+/* The words of a row point into the row or at what lives for ever: they are moved in one pass, in
  * which the pointers inside move along. */
-term row_copy_to(const struct row *r, term *to)
+static void words_move(term *to, const term *from, size_t n)
 {
-    const term *from = r->data;
-    size_t n = r->words, bytes = n * sizeof(term);
+    size_t bytes = n * sizeof(term);
     term delta = (term)(uintptr_t)to - (term)(uintptr_t)from;
 
-    if (LIKELY(row_is_flat(r))) {
-        for (size_t i = 0; i < n; i++)
-            to[i] = from[i];
-        return box_term(to);
-    }
     for (size_t i = 0; i < n; i++) {
         term w = from[i];
         term inside = (w - (term)(uintptr_t)from < bytes) & is_ptr(w);
@@ -65,6 +27,64 @@ term row_copy_to(const struct row *r, term *to)
         for (; raw > 0; raw--, i++)
             to[i + 1] = from[i + 1];
     }
+}
+
+#define SCRATCH_WORDS 256   /* most objects fit; their size is not counted first */
+
+static struct row *row_room(size_t words)
+{
+    struct row *r = slab_alloc(ROW_BYTES(words));
+
+    r->next = NULL;
+    r->offheap = NULL;
+    r->hash = 0;
+    r->words = (uint32_t)words;
+    r->ghost = 0;
+    return r;
+}
+
+struct row *row_new(term object)
+{
+    term scratch[SCRATCH_WORDS], *at;
+    size_t words = term_copy_bounded(object, scratch, SCRATCH_WORDS);
+    struct row *r;
+
+    if (LIKELY(words != 0)) {
+        r = row_room(words);
+        words_move(r->data, scratch, words);
+        return r;
+    }
+    r = row_room(term_size_whole(object));
+    at = r->data;
+    term_copy_whole(object, &at, &r->offheap);
+    return r;
+}
+
+void row_free(struct row *r)
+{
+    if (r->offheap != NULL)
+        term_chain_release(r->offheap);
+    slab_free(r, ROW_BYTES(r->words));
+}
+
+bool row_refill(struct row *r, term object)
+{
+    term scratch[SCRATCH_WORDS];
+
+    if (r->offheap != NULL || r->words > SCRATCH_WORDS ||
+        term_copy_bounded(object, scratch, r->words) != r->words)
+        return false;
+    words_move(r->data, scratch, r->words);
+    return true;
+}
+
+term row_copy_to(const struct row *r, term *to)
+{
+    if (LIKELY(row_is_flat(r)))
+        for (size_t i = 0; i < r->words; i++)
+            to[i] = r->data[i];
+    else
+        words_move(to, r->data, r->words);
     return box_term(to);
 }
 
