@@ -50,6 +50,8 @@ static struct beam_arg reg(const struct code *c, uint32_t var)
     const struct low_var *v = &c->l->vars[var];
 
     ASSERT(v->y >= 0 || v->x >= 0);
+    if (v->is_float)
+        return (struct beam_arg){ .kind = BEAM_FR, .u = (uint32_t)v->x };
     return v->y >= 0 ? BARG_Y((uint32_t)v->y) : BARG_X((uint32_t)v->x);
 }
 
@@ -555,6 +557,7 @@ static void push_segment(struct code *c, const struct core_segment *s, uint32_t 
     static const char *const names[] = { "integer", "float", "binary", "utf8", "utf16", "utf32",
                                          "string" };
     bool utf = s->type >= CB_UTF8 && s->type <= CB_UTF32;
+    bool append = number == 1 && s->type == CB_BINARY && s->size == NULL && value.var != 0;
     unsigned unit = s->unit != 0 ? s->unit : s->type == CB_BINARY || s->type == CB_STRING ? 8 : 1;
     struct beam_arg sz, v;
 
@@ -572,12 +575,29 @@ static void push_segment(struct code *c, const struct core_segment *s, uint32_t 
         else
             sz = BARG_I(s->type == CB_FLOAT ? 64 : 8);
     }
-    push(c, unit_operand(c->u, cc_atom(c->u->m, names[s->type])));
+    push(c, unit_operand(c->u, cc_atom(c->u->m, append ? "append" : names[s->type])));
     push(c, BARG_U(number));
     push(c, BARG_U(utf ? 0 : unit));
     push(c, flag_list(c, s->flags & (CB_LITTLE | CB_NATIVE)));
     push(c, v);
     push(c, sz);
+}
+
+/* Is the result a whole number of bytes for sure? */
+static bool whole_bytes(const struct low_instr *in)
+{
+    for (uint32_t i = 0; i < in->n / 2u; i++) {
+        const struct core_segment *s = &in->segments[i];
+        struct low_val size = in->args[2 * i + 1];
+
+        if (s->type == CB_BINARY ? s->unit % 8 != 0
+            : s->type == CB_INTEGER && (s->unit % 8 != 0 || s->unit == 0)
+              && size.lit != NULL && (size.lit->kind != CC_INT || size.lit->i % 8 != 0))
+            return false;
+        if (s->type == CB_INTEGER && s->unit % 8 != 0 && size.var != 0)
+            return false;
+    }
+    return true;
 }
 
 static void emit_bits(struct code *c, const struct low_instr *in)
@@ -586,8 +606,8 @@ static void emit_bits(struct code *c, const struct low_instr *in)
     live(c, in, in->live);
     for (uint32_t i = 0; i < in->n / 2u; i++)
         push_segment(c, &in->segments[i], i + 1, in->args[2 * i], in->args[2 * i + 1]);
-    EMIT(c, bs_create_bin, BARG_F(0), BARG_U(0), BARG_U(in->live), BARG_U(1), dst(c, in, 0),
-         take_list(c));
+    EMIT(c, bs_create_bin, BARG_F(0), BARG_U(0), BARG_U(in->live), BARG_U(whole_bytes(in) ? 8 : 1),
+         dst(c, in, 0), take_list(c));
 }
 
 /* A BIF; fail: label or 0. */
@@ -734,6 +754,19 @@ static void emit_return(struct code *c, const struct low_instr *in)
     EMIT0(c, return);
 }
 
+static void emit_float(struct code *c, const struct low_instr *in)
+{
+    static const struct { char name; enum beam_op op; } rows[] = {
+        { '+', BOP_fadd }, { '-', BOP_fsub }, { '*', BOP_fmul }, { '/', BOP_fdiv },
+    };
+
+    line(c, in);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (in->bif->name[0] == rows[i].name)
+            emit(c, rows[i].op, 4, (struct beam_arg[]){ BARG_F(0), src(c, in->args[0]),
+                                                        src(c, in->args[1]), dst(c, in, 0) });
+}
+
 static void emit_plain(struct code *c, const struct low_instr *in)
 {
     switch (in->op) {
@@ -779,6 +812,17 @@ static void emit_plain(struct code *c, const struct low_instr *in)
     case LO_TIMEOUT:
         EMIT0(c, timeout);
         break;
+    case LO_FMOVE:
+    case LO_FBOX:
+        EMIT(c, fmove, src(c, in->args[0]), dst(c, in, 0));
+        break;
+    case LO_FCONV:
+        line(c, in);
+        EMIT(c, fconv, src(c, in->args[0]), dst(c, in, 0));
+        break;
+    case LO_FBIN:
+        emit_float(c, in);
+        break;
     case LO_BS_TAIL:
         EMIT(c, bs_get_tail, src(c, in->args[0]), dst(c, in, 0),
              BARG_U(live(c, in, in->live)));
@@ -816,6 +860,7 @@ static void emit_raise(struct code *c, const struct low_instr *in)
         EMIT(c, raise, src(c, in->args[0]), src(c, in->args[1]));
         break;
     case LO_FUNC_INFO:
+        move_args(c, in);
         EMIT(c, jump, BARG_F(c->l->fn->info_label));
         break;
     default:

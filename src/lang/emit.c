@@ -148,24 +148,48 @@ static void optimise(struct low *l)
     tidy(l);
     facts(l);
     tidy(l);
+    floats(l);
+    if (l->has_floats)
+        tidy(l);
 }
 
-static void compile_function(struct unit *u, struct low_function *f)
+/* From the source to blocks. */
+static void begin_function(struct unit *u, struct low_function *f)
 {
-    struct low l;
-
+    f->low = ARENA_NEW(u->arena, struct low);
     u->top_name = f->top_name != NULL ? f->top_name : f->name;
     u->top_arity = f->top_name != NULL ? f->top_arity : f->arity;
-    if (low_function_make(u, f, &l) < 0)
-        return;
-    optimise(&l);
-    frame_place(&l);
-    regs_assign(&l);
-    if (l.too_many) {
+    if (low_function_make(u, f, f->low) == 0)
+        optimise(f->low);
+}
+
+/* From blocks to instructions. */
+static void end_function(struct unit *u, struct low_function *f)
+{
+    frame_place(f->low);
+    regs_assign(f->low);
+    if (f->low->too_many)
         unit_fail(u, -ERR_LIMIT, f->core->span, "a function needs too many registers");
+    else
+        code_function(u, f->low);
+}
+
+static void compile_functions(struct unit *u)
+{
+    struct low_function *f;
+
+    for (f = u->functions; f != NULL && u->rc == 0; f = f->next)
+        begin_function(u, f);
+    if (u->rc < 0)
         return;
-    }
-    code_function(u, &l);
+    for (f = u->functions; f != NULL; f = f->next)
+        context_accepts(f->low);
+    for (f = u->functions; f != NULL; f = f->next)
+        context_hand_on(f->low);
+    for (f = u->functions; f != NULL; f = f->next)
+        context_remake(f->low);
+    for (f = u->functions; f != NULL && u->rc == 0; f = f->next)
+        end_function(u, f);
 }
 
 /* --- the module -------------------------------------------------------------------------------- */
@@ -262,8 +286,7 @@ int lang_emit(struct core_module *m, struct buf *out, struct core_error *ret_err
     ((struct core_atom *)m->name)->number = 1;
     free_scan(&u);
     add_functions(&u);
-    for (struct low_function *f = u.functions; f != NULL && u.rc == 0; f = f->next)
-        compile_function(&u, f);
+    compile_functions(&u);
     if (u.rc == 0) {
         add_tables(&u);
         beam_writer_finish(u.w, false, out);

@@ -34,7 +34,7 @@ static struct low_block *common(struct low_block *a, struct low_block *b)
 }
 
 /* One round is enough but for ways back, which end where they are dominated anyway. */
-static void dominators(struct low *l)
+void low_dominators(struct low *l)
 {
     for (uint32_t i = 0; i < l->n_blocks; i++)
         l->blocks[i]->idom = l->blocks[i]->kid = l->blocks[i]->sibling = NULL;
@@ -300,6 +300,16 @@ static void set_type(struct facts *f, const struct low_instr *in, unsigned type)
     f->l->vars[in->dst[0]].type = type;
 }
 
+static void note_floats(const struct facts *f, struct low_instr *in)
+{
+    in->imm = 0;
+    if (f->l->vars[in->dst[0]].type == T_FLOAT)
+        in->imm |= LOW_FLOAT_RESULT;
+    for (uint32_t i = 0; i < 2; i++)
+        if (val_type(f, in->args[i]) == T_FLOAT)
+            in->imm |= LOW_FLOAT_ARG << i;
+}
+
 /* Part of a constant. */
 static const struct core_const *fold_part(const struct low_instr *in)
 {
@@ -367,6 +377,8 @@ static void visit_instr(struct facts *f, struct low_block *b, struct low_instr *
             break;
         }
         set_type(f, in, bif_type(f, in));
+        if (in->bif->kind == BIF_GC && in->n == 2)
+            note_floats(f, in);
         if (in->op == LO_BIF && unchecked(f, in))
             set_type(f, in, T_ANY);
         break;
@@ -559,7 +571,7 @@ void facts(struct low *l)
     struct low_block **stack = ARENA_NEW_ARRAY(l->arena, struct low_block *, l->n_blocks + 1);
     size_t *undo_to = ARENA_NEW_ARRAY(l->arena, size_t, l->n_blocks + 1), depth = 0;
 
-    dominators(l);
+    low_dominators(l);
     for (uint32_t i = 1; i < l->n_blocks; i++)
         for (uint32_t j = 0; j < l->blocks[i]->n_params; j++)
             l->vars[l->blocks[i]->params[j]].type = 0;

@@ -187,6 +187,24 @@ static uint32_t n_next(const struct low_block *b)
     return b->last->n_to + (b->handler != NULL);
 }
 
+/* Do all ways out of a branch get a frame, but for those that raise? Then it is made before. Not on
+ * ways to the end of all clauses, which wants the arguments where they are. */
+static bool leads_to_frames(const struct low_block *b)
+{
+    uint32_t framed = 0;
+
+    if (b->raises)
+        return false;
+    for (uint32_t i = 0; i < b->last->n_to; i++) {
+        const struct low_block *to = b->last->to[i];
+
+        if (!to->framed && (!to->raises || to->last->op == LO_FUNC_INFO))
+            return false;
+        framed += to->framed;
+    }
+    return framed > 1;
+}
+
 static void spread_frames(struct low *l)
 {
     struct low_block **stack = ARENA_NEW_ARRAY(l->arena, struct low_block *, l->n_blocks + 1);
@@ -212,6 +230,8 @@ static void spread_frames(struct low *l)
             stack[depth++] = to;
         }
     }
+    for (uint32_t i = l->n_blocks; i-- > 0 && !l->loops;)
+        l->blocks[i]->framed |= leads_to_frames(l->blocks[i]);
 }
 
 static struct low_block *copy_block(struct low *l, const struct low_block *b)

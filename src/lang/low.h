@@ -12,6 +12,8 @@
  *   lower.c     Core to blocks; match.c for clauses
  *   tidy.c      merges blocks, drops parameters, dead instructions; fuses comparison and branch
  *   facts.c     types and values known on the way to a block; drops tests they decide
+ *   floats.c    arithmetic on unboxed floats
+ *   context.c   match contexts handed on in calls
  *   frame.c     which blocks have a stack frame, which variables live in it
  *   regs.c      registers
  *   code.c      instructions of the file
@@ -80,6 +82,9 @@ enum low_op {
 
 #define LOW_IS_TERM(op) ((op) >= LO_RETURN)
 #define LOW_IS_CALL(op) ((op) >= LO_CALL && (op) <= LO_SEND)
+
+/* imm of arithmetic, set by facts.c. LOW_FLOAT_ARG << i: argument i is a float. */
+enum { LOW_FLOAT_RESULT = 1, LOW_FLOAT_ARG = 2, LOW_FLOAT_CHAIN = 8 };
 
 struct low_case { const struct core_const *lit; uint32_t arity; };
 
@@ -156,7 +161,12 @@ struct low_function {
     const struct core_atom *top_name;   /* of a lambda: the function of the source around it */
     uint32_t top_arity;
     bool exported;
+    uint8_t *accepts;                   /* [parameter]: enum low_accepts; context.c */
+    struct low *low;
 };
+
+/* May a parameter be given a match context instead of a binary; is it anywhere? */
+enum low_accepts { CONTEXT_NEVER, CONTEXT_ACCEPTED, CONTEXT_GIVEN };
 
 /* One function at work. */
 struct low {
@@ -171,6 +181,7 @@ struct low {
     uint32_t n_tags;                    /* deepest nesting of tries */
     bool loops;                         /* a receive is in it */
     bool too_many;                      /* registers */
+    bool has_floats;                    /* unboxed ones */
 };
 
 struct low_block *low_block_new(struct low *l, struct low_block *handler);
@@ -201,6 +212,13 @@ int low_function_make(struct unit *u, struct low_function *fn, struct low *ret_l
 
 void tidy(struct low *l);               /* leaves order, preds, uses */
 void facts(struct low *l);
+void floats(struct low *l);             /* needs what tidy leaves; then tidy again */
+void floats_registers(struct low *l);
+void low_dominators(struct low *l);     /* fills idom, kid, sibling */
+/* For all functions of the module: first the first, then the second, then the third. */
+void context_accepts(struct low *l);
+void context_hand_on(struct low *l);
+void context_remake(struct low *l);
 void frame_place(struct low *l);
 void low_liveness(struct low *l);       /* fills live_in; sets block and def of variables */
 bool low_clobbers(const struct low_instr *in);      /* does nothing in x survive it? */

@@ -183,7 +183,7 @@ static void find_wishes(struct low *l)
     for (uint32_t b = l->n_blocks; b-- > 0;) {
         for (struct low_instr *in = l->blocks[b]->last; in != NULL; in = in->prev) {
             if (LOW_IS_CALL(in->op) || (in->op >= LO_TAIL_CALL && in->op <= LO_TAIL_APPLY)
-                || in->op == LO_RETURN || in->op == LO_STACKTRACE) {
+                || in->op == LO_RETURN || in->op == LO_STACKTRACE || in->op == LO_FUNC_INFO) {
                 wish_args(l, in);
             } else if (in->op == LO_JUMP) {
                 for (uint32_t i = 0; i < in->n; i++)
@@ -218,7 +218,7 @@ static void release(struct colour *c, uint32_t var)
 {
     int16_t x = c->l->vars[var].x;
 
-    if (x < 0 || c->held[x] != var)
+    if (x < 0 || c->l->vars[var].is_float || c->held[x] != var)
         return;
     c->held[x] = 0;
     while (c->top > 0 && c->held[c->top - 1] == 0)
@@ -321,7 +321,7 @@ static void colour_instr(struct colour *c, struct low_instr *in, uint32_t at)
     if (low_clobbers(in))
         release_all(c);
     for (uint32_t i = 0; i < in->n_dst; i++) {
-        if (c->l->vars[in->dst[i]].in_frame)
+        if (c->l->vars[in->dst[i]].in_frame || c->l->vars[in->dst[i]].is_float)
             continue;
         if (low_clobbers(in))
             hold(c, in->dst[i], i);
@@ -368,6 +368,7 @@ void regs_assign(struct low *l)
     assign_slots(l);
     assign_tags(l);
     find_wishes(l);
+    floats_registers(l);
     c->l = l;
     c->last = ARENA_NEW_ARRAY(l->arena, uint32_t, l->n_vars);
     c->stamp = ARENA_NEW_ARRAY(l->arena, uint32_t, l->n_vars);

@@ -45,6 +45,7 @@ static bool is_pure(const struct low_instr *in)
     case LO_BS_TAIL:
     case LO_BS_POSITION:
     case LO_STACKTRACE:
+    case LO_FBOX:
         return true;
     case LO_BIF:
         return in->bif->kind == BIF_TEST ? in->line == 0 : in->n == 0;

@@ -40,7 +40,8 @@ text(T) ->
 file(F) ->
     {beam_file,M,Exp,_Attr,_CI,Fs0} = beam_disasm:file(F),
     Map = maps:from_list([{{M,N,A},{f,E}} || {function,N,A,E,_} <- Fs0]),
-    Fs = [{function,N,A,E,[fix(I,Map) || I <- Is, I =/= int_code_end]} || {function,N,A,E,Is} <- Fs0],
+    Fs = [{function,N,A,E,annotate(E,A,[fix(I,Map) || I <- Is, I =/= int_code_end])}
+          || {function,N,A,E,Is} <- Fs0],
     Lc = lists:max([0|[L || {function,_,_,_,Is} <- Fs, {label,L} <- Is]]) + 1,
     beam_validator:validate({M,[{N,A}||{N,A,_}<-Exp],[],Fs,Lc}, strong).
 fix({line,_},_) -> {line,[]};
@@ -49,6 +50,7 @@ fix({call_only,N,T},M) -> {call_only,N,maps:get(T,M)};
 fix({call_last,N,T,D},M) -> {call_last,N,maps:get(T,M),D};
 fix({make_fun3,T,I,U,D,L},M) -> {make_fun3,maps:get(T,M),I,U,D,L};
 fix({raise,{f,0},Args,_},_) -> {bif,raise,{f,0},Args,{x,0}};
+fix({arithfbif,B,F,A,D},_) -> {bif,B,F,A,D};
 fix({bif,B,nofail,A,D},_) -> {bif,B,{f,0},A,D};
 fix({raise,{list,Args}},_) -> {bif,raise,{f,0},Args,{x,0}};
 fix({raise,T,R},_) -> {bif,raise,{f,0},[T,R],{x,0}};
@@ -68,6 +70,13 @@ fix({test,T,F,[C,U]},_) when T =:= bs_test_tail2; T =:= bs_test_unit -> {test,T,
 fix({bs_get_tail,C,D,L},_) -> {bs_get_tail,C,D,u(L)};
 fix({bs_get_position,C,D,L},_) -> {bs_get_position,C,D,u(L)};
 fix(I,_) -> I.
+%% Parameters that a match begins with may be match contexts: files do not say so, the compiler
+%% tells the validator in a comment.
+annotate(Entry,Arity,Is) ->
+    Xs = lists:usort([X || {test,bs_start_match3,_,_,[{x,X}],_} <- Is, X < Arity]),
+    {Head,[L|Rest]} = lists:splitwith(fun(I) -> I =/= {label,Entry} end, Is),
+    Head ++ [L|[{'%',{var_info,{x,X},[accepts_match_context]}} || X <- Xs]] ++ Rest.
+
 strings([{atom,string},S,U,Fl,_,{i,N}|T]) ->
     [{atom,string},S,U,Fl,{string,binary:copy(<<0>>, N)},{i,N}|strings(T)];
 strings([A,B,C,D,E,F|T]) -> [A,B,C,D,E,F|strings(T)];
