@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * options.c - options, source files, compiling them, printing what was wrong
+ * options.c - the options that several commands take
  */
 #include "cmd/rata/rata.h"
 
-#include "base/alloc.h"
-#include "base/errors.h"
-#include "lang/rata/library.h"
-#include "node/boot.h"
-#include "node/library_path.h"
-
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,70 +81,4 @@ bool rata_options(struct rata_options *o, int argc, char **argv, bool first_word
     argv[n] = NULL;
     o->n_words = n;
     return true;
-}
-
-/* --- texts ----------------------------------------------------------------------------------- */
-
-int rata_texts_read(struct rata_texts *t, char *const *words, size_t n)
-{
-    *t = (struct rata_texts){ MEM_NEW_ARRAY(struct rata_text, n + 1), MEM_NEW_ARRAY(struct buf, n + 1), n };
-    for (size_t i = 0; i < n; i++) {
-        const char *file = strcmp(words[i], "-") == 0 ? "/dev/stdin" : words[i];
-
-        if (read_whole_file(file, &t->data[i]) < 0) {
-            fprintf(stderr, "error: cannot read %s: %s\n", words[i],
-                    errno != 0 ? strerror(errno) : "it is a folder");
-            return RATA_NO_INPUT;
-        }
-        t->at[i] = (struct rata_text){ words[i], buf_cstr(&t->data[i]), t->data[i].len };
-    }
-    return RATA_OK;
-}
-
-void rata_texts_free(struct rata_texts *t)
-{
-    for (size_t i = 0; i < t->n; i++)
-        buf_fini(&t->data[i]);
-    mem_free(t->data);
-    mem_free(t->at);
-    *t = (struct rata_texts){ 0 };
-}
-
-/* --- compiling ------------------------------------------------------------------------------- */
-
-static void print_diags(struct rata_compile *c, const struct rata_options *o)
-{
-    struct buf out = { 0 };
-
-    if (o->json)
-        diags_print_json(&out, &c->diags);
-    else
-        diags_print(&out, &c->diags);
-    fflush(stdout);
-    if (out.len > 0)
-        fwrite(out.data, 1, out.len, stderr);
-    buf_fini(&out);
-}
-
-int rata_build_texts(struct rata_compile *c, const struct rata_options *o,
-                     const struct rata_texts *t)
-{
-    const char *folders[ARRAY_LEN(o->path) + 2];
-    struct library *lib = NULL;
-    size_t n = 0;
-    int rc;
-
-    for (size_t i = 0; i < o->n_path; i++)
-        folders[n++] = o->path[i];
-    folders[n++] = library_path();
-    folders[n] = NULL;
-    if (!o->library) {
-        lib = library_new(folders);
-        c->outside = library_source(lib);
-    }
-    rc = rata_compile(c, t->at, t->n);
-    print_diags(c, o);
-    library_free(lib);
-    c->outside = NULL;
-    return rc < 0 || (o->werror && c->diags.n_warnings > 0) ? RATA_ERRORS : RATA_OK;
 }

@@ -39,11 +39,20 @@ struct rata_texts { struct rata_text *at; struct buf *data; size_t n; };
 
 /* Read the files named by words. RATA_OK, or RATA_NO_INPUT after reporting; free in both cases. */
 int  rata_texts_read(struct rata_texts *t, char *const *words, size_t n);
+/* Is the working folder a project? Then the sources are src/(name).rata; start: and a script that
+ * starts the project's main module and waits. */
+bool rata_in_project(void);
+int  rata_texts_project(struct rata_texts *t, bool start);
 void rata_texts_free(struct rata_texts *t);
 
 /* Compile with the library and o->path in view; prints diagnostics. RATA_OK or RATA_ERRORS. */
 int rata_build_texts(struct rata_compile *c, const struct rata_options *o,
                      const struct rata_texts *t);
+
+/* Copy the library modules that the program needs into folder (runtime.c). */
+int rata_copy_runtime(const struct rata_compile *c, const char *folder);
+/* Write one file whole: nobody sees half of it. Reports failure: RATA_CANNOT_CREATE. */
+int rata_write_file(const char *path, const void *data, size_t len);
 
 /* Write the .beam files into folder, which is made. RATA_OK or RATA_CANNOT_CREATE. */
 int rata_write_beams(const struct rata_compile *c, const char *folder);

@@ -2,6 +2,7 @@
 /*
  * run.c - rata run: source to a running program, without files in between
  */
+#include "cmd/rata/connect.h"
 #include "cmd/rata/line.h"
 #include "cmd/rata/rata.h"
 
@@ -47,15 +48,15 @@ int cmd_run(int argc, char **argv)
         rata_compile_fini(&c);
         return rc;
     }
-    if (o.n_words == 0)
-        return rata_usage("run needs a FILE or -e EXPR");
-    if (is_beam(o.words[0]))
+    if (o.n_words == 0 && !rata_in_project())
+        return rata_usage("run needs a FILE, -e EXPR, or a folder with a project");
+    if (o.n_words > 0 && is_beam(o.words[0]))
         return run_beam(&o);
-    rc = rata_texts_read(&t, o.words, 1);
+    rc = o.n_words > 0 ? rata_texts_read(&t, o.words, 1) : rata_texts_project(&t, true);
     if (rc == RATA_OK)
         rc = rata_build_texts(&c, &o, &t);
     if (rc == RATA_OK)
-        rata_run_beams(&c, NULL, 0, &o, o.words + 1);
+        rata_run_beams(&c, NULL, 0, &o, o.words + (o.n_words > 0));
     rata_compile_fini(&c);
     rata_texts_free(&t);
     return rc;
@@ -76,6 +77,10 @@ int cmd_tool(int argc, char **argv)
 
 int cmd_repl(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--connect") == 0)
+        return repl_connect(argv[2]);
+    if (argc == 2 && strncmp(argv[1], "--connect=", 10) == 0)
+        return repl_connect(argv[1] + 10);
     line_editor_plug();
     rata_run_tool("Repl", argc - 1, argv + 1);
 }
