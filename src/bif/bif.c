@@ -3,6 +3,7 @@
  * bif.c - the one table of built-ins, made of the rows of all .tab files
  */
 #include "bif/bif.h"
+#include "bif/code.h"
 #include "bif/ets_priv.h"
 #include "bif/short.h"
 #include "vm/hooks.h"
@@ -33,5 +34,6 @@ void bif_init(void)
 {
     bif_register(bif_table, bif_table_len);
     process_info_init();
+    code_load_init();
     vm_exit_hook = ets_process_exit;
 }

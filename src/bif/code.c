@@ -172,7 +172,7 @@ term bif_finish_loading_1(struct process *p, const term *a)
 {
     struct prepared **pr;
     int64_t n = list_length(a[0]);
-    term list = a[0], busy, result = ATOM_ok;
+    term list = a[0], busy, result = ATOM_ok, *modules;
 
     if (n < 0 || n > LOAD_TOGETHER_MAX)
         return bif_badarg(p);
@@ -180,9 +180,11 @@ term bif_finish_loading_1(struct process *p, const term *a)
         if (prepared_ref(car(list)) == NULL || prepared_ref(car(list))->prepared == NULL)
             return bif_badarg(p);
     pr = mem_array((size_t)n + 1, sizeof(struct prepared *));
+    modules = mem_array((size_t)n + 1, sizeof(term));
     list = a[0];
     for (int64_t i = 0; i < n; i++, list = cdr(list)) {
         pr[i] = prepared_ref(car(list))->prepared;
+        modules[i] = prepared_module(pr[i]);
         for (int64_t j = 0; j < i; j++) {
             if (prepared_module(pr[j]) == prepared_module(pr[i]))
                 result = heap_tuple2(&p->heap, atom_from_cstr("duplicated"),
@@ -196,9 +198,12 @@ term bif_finish_loading_1(struct process *p, const term *a)
         } else {
             for (list = a[0]; is_cons(list); list = cdr(list))
                 prepared_ref(car(list))->prepared = NULL;
+            for (int64_t i = 0; i < n; i++)
+                (void)on_load_start(p, modules[i]);
         }
     }
     mem_free(pr);
+    mem_free(modules);
     return result;
 }
 
@@ -208,6 +213,7 @@ static term load_binary(struct process *p, term module, term t, bool purge)
     struct load_error err;
     struct prepared *pr;
     term busy;
+    bool on_load;
     int rc = prepare(p, module, t, &pr, &err);
 
     if (rc == -ERR_ARGUMENT)
@@ -216,10 +222,13 @@ static term load_binary(struct process *p, term module, term t, bool purge)
         return error_pair(p, "badfile");
     if (purge && code_has_old(module))
         (void)!code_purge_start(p, module, true);
+    on_load = prepared_has_on_load(pr);
     if (code_commit(&pr, 1, &busy) < 0) {
         prepared_free(pr);
         return error_pair(p, "not_purged");
     }
+    if (on_load)
+        return on_load_begin(p, module);
     return heap_tuple2(&p->heap, ATOM_module, module);
 }
 
@@ -314,6 +323,8 @@ static term load_result(struct process *p, term module, enum load_state state)
         return error_pair(p, "nofile");
     case LOAD_BUSY:
         return error_pair(p, "not_purged");
+    case LOAD_ON_LOAD_FAILED:
+        return error_pair(p, "on_load_failure");
     case LOAD_BAD_FILE:
         break;
     }
@@ -324,6 +335,8 @@ term bif_code_ensure_loaded_1(struct process *p, const term *a)
 {
     if (!is_atom(a[0]))
         return bif_badarg(p);
+    if (p->job == NULL && code_is_loading(p, a[0]))
+        return bif_yield(p, 1, a);
     if (p->job == NULL && code_is_loaded(a[0]))
         return heap_tuple2(&p->heap, ATOM_module, a[0]);
     return load_result(p, a[0], module_load(p, a[0], NULL, 1, a));

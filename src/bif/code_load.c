@@ -12,6 +12,7 @@
 #include "base/errors.h"
 #include "base/log.h"
 #include "vm/code.h"
+#include "vm/engine.h"
 #include "vm/exception.h"
 
 #include <pthread.h>
@@ -119,16 +120,56 @@ const char *module_file(term module)
 /* --- loading ---------------------------------------------------------------------------------- */
 
 /* The on_load function runs in a process of its own. */
-static term start_on_load(struct process *p, term module)
+term on_load_start(struct process *p, term module)
 {
     const struct spawn_options so = {
         .prio = PRIO_NORMAL, .group_leader = TERM_NONE, .monitor_opts = TERM_NONE,
     };
-    term name;
+    term name, pid;
 
     if (!code_on_load_function(module, &name))
         return TERM_NONE;
-    return process_spawn_mfa(p, module, name, TERM_NIL, &so, NULL);
+    pid = process_spawn_mfa(p, module, name, TERM_NIL, &so, NULL);
+    if (pid == TERM_NONE)
+        code_on_load_done(module, false);
+    else
+        code_on_load_started(module, pid);
+    return pid;
+}
+
+/* A process has returned: it may have been one that ran an on_load function. */
+static void process_returned(struct process *p, term result)
+{
+    term name;
+
+    if (UNLIKELY(code_on_load_function(p->initial[0], &name)) && p->initial[1] == name)
+        code_on_load_done(p->initial[0], result == ATOM_ok);
+}
+
+void code_load_init(void)
+{
+    engine_result_hook = process_returned;
+}
+
+term on_load_begin(struct process *p, term module)
+{
+    struct export *await = export_get(atom_from_cstr("erts_internal"),
+                                      atom_from_cstr("await_on_load"), 1);
+
+    (void)on_load_start(p, module);
+    return bif_trap(p, await, 1, &module);
+}
+
+term bif_await_on_load_1(struct process *p, const term *a)
+{
+    term why = atom_from_cstr("on_load_failure");
+
+    if (!is_atom(a[0]))
+        return bif_badarg(p);
+    if (code_is_loading(p, a[0]))
+        return bif_yield(p, 1, a);
+    return code_on_load_failed(a[0]) ? heap_tuple2(&p->heap, ATOM_error, why)
+                                     : heap_tuple2(&p->heap, ATOM_module, a[0]);
 }
 
 /* Make the file that was read current. Whoever asked for it waits for its on_load function, since
@@ -143,7 +184,7 @@ static enum load_state commit(struct process *p, struct load_job *lj)
     lj->prepared = NULL;
     module_set_file(lj->module, lj->path);
     if (on_load)
-        lj->on_load = start_on_load(p, lj->module);
+        lj->on_load = on_load_start(p, lj->module);
     return LOAD_DONE;
 }
 
@@ -175,10 +216,12 @@ enum load_state module_load(struct process *p, term module, const char *path, si
     } else if (lj->on_load == TERM_NONE) {
         state = commit(p, lj);
     }
-    if (lj->on_load != TERM_NONE && process_lookup(lj->on_load) != NULL) {
+    if (lj->on_load != TERM_NONE && code_is_loading(p, module)) {
         (void)bif_yield(p, n, args);
         return LOAD_WAITING;
     }
+    if (lj->on_load != TERM_NONE && code_on_load_failed(module))
+        state = LOAD_ON_LOAD_FAILED;
     job_finish(p);
     return state;
 }
@@ -223,6 +266,8 @@ term bif_undefined_function_3(struct process *p, const term *a)
     if (n > 255)
         return undef(p, a);
     e = export_get(a[0], a[1], (uint32_t)n);
+    if (p->job == NULL && code_is_loading(p, a[0]))
+        return bif_yield(p, 3, a);
     if (p->job == NULL) {
         if (export_is_defined(e))
             return call_again(p, a, e);
@@ -238,6 +283,7 @@ term bif_undefined_function_3(struct process *p, const term *a)
     case LOAD_DONE:
     case LOAD_BAD_FILE:
     case LOAD_BUSY:
+    case LOAD_ON_LOAD_FAILED:
         break;
     }
     if (export_is_defined(e))

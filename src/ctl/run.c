@@ -461,11 +461,9 @@ int run_on_load(term module, struct buf *text)
     rc = run_and_wait(module, function, TERM_NIL, ON_LOAD_MS, &value);
     if (rc == 0 && strcmp(buf_cstr(&value), "ok") != 0)
         rc = -ERR_FORMAT;
-    if (rc < 0) {
+    if (rc < 0)
         buf_add(text, value.data, value.len);
-        if (code_delete(module) == 0)
-            (void)!code_purge_start(NULL, module, true);
-    }
+    code_on_load_done(module, rc == 0);
     buf_fini(&value);
     return rc;
 }

@@ -329,6 +329,9 @@ static void image_activate(struct image *im)
         const struct bif *b = atomic_load(&e->bif);
         void *entry = (char *)im->code + im->exports[i].entry;
 
+        if (im->loading && i < im->n_listed)
+            continue;           /* on_load's own name comes last, and is not listed */
+
         atomic_store(&e->loaded, entry);
         if (b == NULL || b->fn == NULL || b->kind == BIF_FALLBACK)
             atomic_store(&e->code, (const void *)entry);
@@ -368,6 +371,7 @@ int code_commit(struct prepared **pr, size_t n, term *ret_module)
                 image_deactivate(m->current);
             m->old = m->current;
             m->current = add[i];
+            add[i]->loading = add[i]->has_on_load;
             image_activate(add[i]);
         }
         images_change(add, n, NULL);
@@ -377,6 +381,82 @@ int code_commit(struct prepared **pr, size_t n, term *ret_module)
         mem_free(pr[i]);
     mem_free(add);
     return rc;
+}
+
+/* --- on_load ---------------------------------------------------------------------------------- */
+
+void code_on_load_started(term module, term pid)
+{
+    struct module *m = code_module(module);
+    struct image *im = m == NULL ? NULL : m->current;
+
+    if (im != NULL && im->loading)
+        im->on_load_pid = pid;
+}
+
+static void image_retired(void *ptr);
+
+/* The current version of m has failed to load: nobody but its on_load process was ever in it. */
+static void drop_current(struct module *m)
+{
+    struct image *im = m->current;
+    struct literal_area literals = im->literals;
+
+    image_deactivate(im);
+    for (size_t i = 0; i < im->n_funs; i++)
+        if (atomic_load(&im->funs[i]->code) == (const void *)((char *)im->code + im->fun_entries[i]))
+            atomic_store(&im->funs[i]->code, NULL);
+    m->current = m->old;
+    m->old = NULL;
+    if (m->current != NULL)
+        image_activate(m->current);
+    im->literals.start = NULL;
+    images_change(NULL, 0, im);
+    epoch_retire(im, image_retired);
+    literals_retire(literals);
+}
+
+void code_on_load_done(term module, bool ok)
+{
+    struct module *m;
+
+    world_stop();
+    epoch_enter();
+    m = code_module(module);
+    if (m != NULL && m->current != NULL && m->current->loading) {
+        m->current->loading = false;
+        m->on_load_failed = !ok;
+        if (ok)
+            image_activate(m->current);
+        else
+            drop_current(m);
+    }
+    epoch_leave();
+    world_resume();
+}
+
+bool code_on_load_failed(term module)
+{
+    struct module *m = code_module(module);
+
+    return m != NULL && m->on_load_failed;
+}
+
+bool code_is_loading(const struct process *p, term module)
+{
+    struct module *m = code_module(module);
+    struct image *im = m == NULL ? NULL : m->current;
+    term pid;
+
+    if (im == NULL || !im->loading)
+        return false;
+    pid = im->on_load_pid;
+    if (p != NULL && pid == p->pid)
+        return false;
+    if (pid == 0 || process_lookup(pid) != NULL)
+        return true;
+    code_on_load_done(module, false);
+    return false;
 }
 
 bool code_is_loaded(term module)

@@ -60,6 +60,18 @@ term code_module_info(struct heap *h, term module, term item);
 /* Name under which the on_load function of the current version, of arity 0, may be called; false:
  * it has none. */
 bool code_on_load_function(term module, term *ret_name);
+
+/* A version with an on_load function is current once committed, but others cannot call it until
+ * the function has returned ok: their calls come to error_handler, which waits. Whoever runs the
+ * function (in process pid) says so, and how it ended. After a failure the version before, if
+ * there is one, is current again. done: any thread that may stop the world; twice is fine. */
+void code_on_load_started(term module, term pid);
+void code_on_load_done(term module, bool ok);
+/* Is the on_load function of module running? For the process that runs it: no. When that process is
+ * found dead the end is noted, as a failure. */
+bool code_is_loading(const struct process *p, term module);
+/* Did the last on_load function of module that ended fail? */
+bool code_on_load_failed(term module);
 /* Names of all modules that are loaded, as a list in h. */
 term code_loaded_list(struct heap *h);
 /* Does p, which no other thread runs now, execute old code of module? */

@@ -48,6 +48,8 @@ struct image {
     uint8_t  md5[16];
     bool     has_on_load;
     uint32_t on_load_entry;             /* also under the name ON_LOAD_EXPORT, arity 0 */
+    _Atomic bool loading;               /* its on_load function has not returned yet */
+    _Atomic term on_load_pid;           /* who runs it, once that is known; else 0 */
     struct image *next;                 /* of the list of all images */
 };
 
@@ -56,7 +58,7 @@ struct prepared { struct image *image; };
 struct module {
     term name;
     struct image *current, *old;        /* [rendezvous] */
-    struct image *pending;              /* its on_load function has not succeeded yet */
+    _Atomic bool on_load_failed;        /* of the last version that had such a function */
     struct module *next;
 };
 
