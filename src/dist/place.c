@@ -20,6 +20,7 @@
 #include "auth/secret.h"
 #include "base/clock.h"
 #include "dist/dist_priv.h"
+#include "dist/membership.h"
 #include "heap/etf.h"
 #include "term/atom.h"
 #include "term/compare.h"
@@ -247,7 +248,7 @@ static bool choose(const struct candidates *c, term strategy, unsigned *ret)
 static term bif_place_nodes(struct process *p, const term *a)
 {
     struct candidates *c;
-    term picked[TRIES], list = TERM_NIL;
+    term picked[TRIES], list = TERM_NIL, strategy = a[0];
     unsigned n = 0, at;
     bool ok = a[1] == ATOM_all || list_length(a[1]) >= 0;
 
@@ -255,11 +256,13 @@ static term bif_place_nodes(struct process *p, const term *a)
         return bif_badarg(p);
     c = mem_alloc(sizeof *c);
     candidates_find(c, a[1] == ATOM_all ? TERM_NONE : a[1]);
-    while (n < TRIES && c->n > 0 && (ok = choose(c, a[0], &at))) {
+    while (n < TRIES && c->n > 0 && (ok = choose(c, strategy, &at))) {
         if (n == 0)
             placed_add(c->at[at].peer, c->now_ns);
         picked[n++] = c->at[at].node;
         c->at[at] = c->at[--c->n];
+        if (strategy == ATOM_round_robin)
+            strategy = ATOM_random;         /* who comes second has not had its turn */
     }
     mem_free(c);
     if (!ok)
@@ -383,7 +386,13 @@ static term bif_spawn_distributed(struct process *p, const term *a)
 
 static void vital(struct peer_vital *ret)
 {
+    struct cluster *cluster = membership_cluster();
+
     *ret = (struct peer_vital){ .load = load_now() };
+    if (cluster != NULL) {
+        ret->member_digest = cluster_digest(cluster);
+        ret->health = cluster_health(cluster);
+    }
 }
 
 void place_init(void)
