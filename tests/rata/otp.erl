@@ -41,8 +41,9 @@ child_after(Sup, Old) ->
         _ -> timer:sleep(10), child_after(Sup, Old)
     end.
 
-down(P) ->
-    R = monitor(process, P),
+down(P) -> down(P, monitor(process, P)).
+
+down(_, R) ->
     receive {'DOWN', R, _, _, Why} -> Why after 2000 -> alive end.
 
 cases() ->
@@ -50,7 +51,7 @@ cases() ->
      {"call and put", fun() -> P = box(1), {gen_server:call(P, {put, 2}), gen_server:call(P, get)} end},
      {"cast", fun() -> P = box(1), {gen_server:cast(P, {put, 3}), gen_server:call(P, get)} end},
      {"reply later", fun() -> gen_server:call(box(x), later) end},
-     {"reply and stop", fun() -> P = box(x), {gen_server:call(P, stop), down(P)} end},
+     {"reply and stop", fun() -> P = box(x), R = monitor(process, P), {gen_server:call(P, stop), down(P, R)} end},
      {"timeout", fun() -> {'EXIT', {timeout, {gen_server, call, _}}} = (catch gen_server:call(box(1), never, 50)), ok end},
      {"named", fun() -> {ok, P} = 'Rata.Box':start_named(a_box, 5), {gen_server:call(a_box, get), whereis(a_box) =:= P,
                         'Rata.Box':start_named(a_box, 6) =:= {error, {already_started, P}}} end},
@@ -59,7 +60,7 @@ cases() ->
      {"ignore", fun() -> 'Rata.Box':start_link(ignored) end},
      {"refused", fun() -> 'Rata.Box':start_link({refused, why}) end},
      {"init crashes", fun() -> 'Rata.Box':start_link(crash) end},
-     {"crash", fun() -> P = box(1), gen_server:cast(P, crash), down(P) end},
+     {"crash", fun() -> P = box(1), R = monitor(process, P), gen_server:cast(P, crash), down(P, R) end},
      {"stop", fun() -> P = box({tell, self()}), {gen_server:stop(P), receive {terminated, R} -> R after 100 -> none end} end},
      {"stop with reason", fun() -> P = box({tell, self()}), gen_server:stop(P, shutdown, 1000), receive {terminated, R} -> R after 100 -> none end end},
      {"ancestors", fun() -> P = box(1), {dictionary, D} = process_info(P, dictionary),
@@ -74,12 +75,12 @@ cases() ->
      {"get_status", fun() -> P = box(1), {status, P, {module, M}, [D, Mode, Parent, [], _]} = sys:get_status(P),
                              {M, is_list(D), Mode, Parent =:= self()} end},
      {"parent ends", fun() -> Me = self(), {Q, R} = spawn_monitor(fun() -> Me ! {box, box({tell, Me})}, receive after 20 -> exit(over) end end),
-                              P = receive {box, B} -> B end, receive {'DOWN', R, _, Q, _} -> ok end,
-                              {receive {terminated, W} -> W after 1000 -> none end, down(P)} end},
+                              P = receive {box, B} -> B end, M = monitor(process, P), receive {'DOWN', R, _, Q, _} -> ok end,
+                              {receive {terminated, W} -> W after 1000 -> none end, down(P, M)} end},
      {"under an OTP supervisor", fun() ->
          {ok, S} = supervisor:start_link(otp_sup, [spec(one, 'Rata.Box', 9)]),
          [{one, P, worker, _}] = supervisor:which_children(S),
-         gen_server:cast(P, crash), cast_crash = down(P),
+         R = monitor(process, P), gen_server:cast(P, crash), cast_crash = down(P, R),
          Q = child_after(S, P), V = gen_server:call(Q, get),
          ok = supervisor:terminate_child(S, one), {V, is_process_alive(Q), supervisor:which_children(S)} end},
      {"OTP under ours", fun() ->
