@@ -91,11 +91,24 @@ static term read_atom(struct heap *bag, const char **at)
     return t;
 }
 
+/* The name of a module: an atom, or one of Rata or Elixir, which need no quotes here. */
+static term read_module(struct heap *bag, const char **at)
+{
+    size_t n = 0;
+
+    if (**at < 'A' || **at > 'Z')
+        return read_atom(bag, at);
+    while (isalnum((unsigned char)(*at)[n]) || (*at)[n] == '_' || (*at)[n] == '.')
+        n++;
+    *at += n;
+    return atom_from_utf8(*at - n, n);
+}
+
 static bool read_mf(struct request *rq, struct heap *bag, const char **at, struct parsed *ret)
 {
     const char *text = *at;
 
-    ret->module = read_atom(bag, at);
+    ret->module = read_module(bag, at);
     if (ret->module != TERM_NONE && **at == ':') {
         (*at)++;
         ret->function = read_atom(bag, at);
