@@ -214,14 +214,16 @@ static void add_module_info(struct unit *u, uint32_t arity)
     beam_add_export(u->w, name, arity, entry);
 }
 
+/* As Erlang has them: a list of values, which a value that is a list stands for. */
 static void add_attributes(struct unit *u)
 {
     struct buf etf = { 0 };
 
     for (size_t i = 0; i < u->m->n_attributes; i++) {
         const struct core_attribute *a = &u->m->attributes[i];
+        bool list = a->value->kind == CC_NIL || a->value->kind == CC_CONS;
         const struct core_const *pair[] = { cc_atom_n(u->m, a->key->name, a->key->len),
-                                            cc_list(u->m, &a->value, 1, NULL) };
+                                            list ? a->value : cc_list(u->m, &a->value, 1, NULL) };
 
         etf.len = 0;
         const_etf(&etf, cc_tuple(u->m, pair, 2));
