@@ -523,8 +523,11 @@ static bool atom_budget(struct stream *st)
 
 static term atom_of_peer(struct stream *st, const char *text, size_t len)
 {
-    term t = atom_existing_utf8(text, len);
+    term t;
 
+    if (len == 0)
+        text = "";                          /* an empty field has no bytes to point at */
+    t = atom_existing_utf8(text, len);
     if (t == TERM_NONE && st->makes_atoms && atom_budget(st))
         t = atom_from_utf8(text, len);
     return t;
