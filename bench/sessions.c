@@ -41,6 +41,7 @@ static struct session *make_session(struct peer *p)
     s->peer = p;
     s->rights = RIGHT_ALL;
     atomic_store(&s->state, SESSION_UP);
+    pthread_mutex_init(&s->tx, NULL);
     stream_init(&s->stream, s);
     s->stream.makes_atoms = true;
     return s;
@@ -78,7 +79,7 @@ static double transport(unsigned n, unsigned batch, size_t payload)
     random_bytes(&nk, sizeof nk);
     ka = record_keys_new(&nk, true);
     kb = record_keys_new(&nk, false);
-    a->stream.granted = UINT64_MAX;
+    atomic_store(&a->stream.granted, UINT64_MAX);
     b->stream.credited = UINT64_MAX / 2;
     delivered = 0;
     start = cpu_now();

@@ -128,6 +128,16 @@ static void send_record(struct session *s, const uint8_t *data, size_t len)
     to->last = &r->next;
 }
 
+static size_t build(struct session *s, uint8_t *plain, unsigned *ret_lane)
+{
+    size_t n;
+
+    pthread_mutex_lock(&s->tx);
+    n = stream_build(&s->stream, plain, RECORD_PLAIN_MAX, ret_lane);
+    pthread_mutex_unlock(&s->tx);
+    return n;
+}
+
 static void fake_flush(struct session *s)
 {
     uint8_t plain[RECORD_PLAIN_MAX];
@@ -136,8 +146,9 @@ static void fake_flush(struct session *s)
 
     while (end_of(s->peer)->up &&
            atomic_load_explicit(&s->state, memory_order_relaxed) == SESSION_UP &&
-           (n = stream_build(&s->stream, plain, sizeof plain, &lane)) > 0)
+           (n = build(s, plain, &lane)) > 0)
         send_record(s, plain, n);
+    session_tell_writable(s);
     set_timer();
 }
 
@@ -230,7 +241,7 @@ static void start_on_loop(void *arg)
 
 void peer_fake_start(const struct peer_fake_options *o, peer_id *ret_x, peer_id *ret_y)
 {
-    static const struct session_transport transport = { fake_begin, fake_flush, fake_drop };
+    static const struct session_transport transport = { fake_begin, fake_flush, NULL, fake_drop };
     uint8_t key[NODE_KEY_BYTES] = { 0 };
 
     auth_init();

@@ -45,7 +45,8 @@ struct io {
     int64_t tick_sent_ns, echo_at_ns, heard_ns, grace_ns;
     uint64_t last_left; int64_t moved_ns;   /* queue movement, for the stall rule */
     int64_t keyed_ns;
-    uint64_t keyed_bytes, bytes_out, bytes_in;
+    uint64_t keyed_bytes, bytes_in;
+    _Atomic uint64_t bytes_out;             /* [any] written under tx */
     int64_t pulled_ns, answered_ns;
     bool suspect, dialling;
 };
@@ -176,7 +177,7 @@ static void io_drop(struct session *s)
         (void)!conn_flush(io->conn);        /* a goodbye, if the socket takes it */
         conn_free(io->conn);
     }
-    s->transport_data = NULL;
+    s->transport_data = NULL;               /* senders look at `direct` first, which is off */
     mem_free(io);
 }
 
@@ -226,17 +227,33 @@ static void io_write(struct session *s)
 {
     struct io *io = s->transport_data;
     struct conn *c = io != NULL ? io->conn : NULL;
+    bool more;
     int rc;
 
     if (c == NULL || state_of(s) != SESSION_UP)
         return;
+    pthread_mutex_lock(&s->tx);
     rc = seal_more(s, c);
     if (rc == 0)
         rc = conn_flush(c);
+    more = stream_ready(&s->stream);
+    pthread_mutex_unlock(&s->tx);
     if (rc < 0)
         end_with(s, PEER_END_CLOSED, "");
-    else if (rc > 0 || stream_ready(&s->stream))
+    else if (rc > 0 || more)
         want_write(c);
+    if (rc >= 0)
+        session_tell_writable(s);
+}
+
+/* From a sender, under tx: only when nothing waits for the socket. */
+static bool io_send_now(struct session *s)
+{
+    struct io *io = s->transport_data;
+    struct conn *c = io->conn;
+
+    return c->out.len == 0 && seal_more(s, c) == 0 && conn_flush(c) == 0 &&
+           !stream_ready(&s->stream);
 }
 
 /* --- in ------------------------------------------------------------------------------------------------- */
@@ -407,8 +424,8 @@ static bool stalled(struct session *s, int64_t now)
     struct io *io = io_of(s);
     uint64_t queued = atomic_load_explicit(&s->queued, memory_order_relaxed);   /* relaxed: a figure */
 
-    if (queued == 0 || s->stream.sent + io->bytes_out != io->last_left) {
-        io->last_left = s->stream.sent + io->bytes_out;
+    if (queued == 0 || io->bytes_out != io->last_left) {
+        io->last_left = io->bytes_out;
         io->moved_ns = now;
     }
     return now - io->moved_ns > STALL_NS;
@@ -490,22 +507,23 @@ static int take_rekey(struct session *s, const Rn__Rekey *m)
         return -ERR_PROTOCOL;
     io->keyed_ns = clock_monotonic_ns();
     io->keyed_bytes = io->bytes_out;
+    pthread_mutex_lock(&s->tx);
     if (c->dialler) {
         rc = record_rekey(c->keys, true, &c->rekey_secret, m->e.data);
         secret_wipe(&c->rekey_secret, sizeof c->rekey_secret);
         c->rekeying = false;
         c->switch_next = true;              /* our next record is the last under the old key */
-        return rc;
+    } else {
+        dh_pair(&mine, e);
+        rc = record_rekey(c->keys, false, &mine, m->e.data);
+        secret_wipe(&mine, sizeof mine);
+        answer.step = 2;
+        answer.e = BYTES_OF(e, sizeof e);
+        if (rc == 0)
+            rc = conn_send_switch(c, &answer.base);
     }
-    dh_pair(&mine, e);
-    rc = record_rekey(c->keys, false, &mine, m->e.data);
-    secret_wipe(&mine, sizeof mine);
-    if (rc < 0)
-        return rc;
-    answer.step = 2;
-    answer.e = BYTES_OF(e, sizeof e);
-    rc = conn_send_switch(c, &answer.base);
-    return rc < 0 ? rc : 1;
+    pthread_mutex_unlock(&s->tx);
+    return rc;
 }
 
 static void send_entries(struct session *s)
@@ -922,7 +940,7 @@ static void on_answer(evutil_socket_t fd, short what, void *arg)
 
 /* --- peers ---------------------------------------------------------------------------------------------------- */
 
-const struct session_transport io_transport = { io_begin, io_write, io_drop };
+const struct session_transport io_transport = { io_begin, io_write, io_send_now, io_drop };
 
 struct peer *io_peer(const uint8_t key[NODE_KEY_BYTES], const char *name)
 {
@@ -1015,7 +1033,7 @@ int peer_start(const struct peer_options *o)
 {
     static struct ring_watch watch = { ring_changed, key_revoked, NULL };
     static bool watching;
-    char name[16];
+    char name[24];                          /* the system shows 15 */
     int rc;
 
     if (!watching)

@@ -67,25 +67,27 @@ struct frame_queue { struct peer_frame *first, **last; size_t bytes; };
 struct transfer_out;
 struct transfer_in;
 
-struct stream_dict {
-    uint32_t out[DICT_SLOTS];               /* index of the atom in each slot, plus 1 */
+struct dict_out {
+    uint32_t atom[DICT_SLOTS];              /* index of the atom in each slot, plus 1 */
     uint32_t used[DICT_SLOTS];              /* number of the last frame that named the slot */
-    term     in[DICT_SLOTS];                /* TERM_NONE: not defined, or refused */
 };
 
 struct stream {
     struct session *session;
-    /* out */
+    /* out: [lk tx] */
     struct frame_queue lane[LANE_COUNT];
     struct transfer_out *out_first, **out_last;         /* running, in turn */
     struct transfer_out *by_order[64];
     unsigned out_count;
     size_t   out_announced;
     uint64_t next_transfer;
-    uint32_t frame_number;                  /* for stream_dict.used */
+    uint32_t frame_number;                  /* for dict_out.used */
     unsigned turn;                          /* 4 records of signals, 1 of bulk */
-    uint64_t sent, granted;                 /* bytes of lanes 1 and 2, in all */
-    /* in */
+    uint64_t sent;                          /* bytes of lanes 1 and 2, in all */
+    _Atomic uint64_t granted;               /* [any] by the peer, in all; only grows */
+    struct dict_out *dict_out;              /* NULL until needed */
+    uint64_t records_out, frames_out;
+    /* in: [loop] */
     struct transfer_in *in_first;
     unsigned in_count;
     size_t   in_announced;
@@ -93,12 +95,11 @@ struct stream {
     int64_t  fragment_ns;                   /* when the last fragment came */
     unsigned refused;
     bool     makes_atoms;                   /* leaves and operators may not */
-    /* both */
-    struct stream_dict *dict;               /* NULL until needed */
+    term *dict_in;                          /* DICT_SLOTS; TERM_NONE: not defined, or refused */
+    uint64_t records_in, frames_in;
     /* new atoms: a bucket that fills with ATOM_RATE a second */
     uint32_t atom_tokens;
     int64_t  atom_time_ns;
-    uint64_t records_out, records_in, frames_out, frames_in;
 };
 
 void stream_init(struct stream *st, struct session *s);
@@ -116,11 +117,14 @@ MUST_CHECK int stream_take(struct stream *st, const uint8_t *data, size_t len);
 
 enum session_state { SESSION_CONNECTING, SESSION_UP, SESSION_ENDED };
 
-/* What carries a session: sockets or a fake. Called on the loop thread. */
+/* What carries a session: sockets or a fake. Called on the loop thread, but for send_now. */
 struct session;
 struct session_transport {
     void (*begin)(struct session *s);       /* find a way to the peer; then session_up or session_end */
     void (*flush)(struct session *s);       /* there may be something to send */
+    /* Any thread, under s->tx: send what may go, at once. False: something is left for flush. NULL:
+     * always left. */
+    bool (*send_now)(struct session *s);
     void (*drop)(struct session *s);        /* the session is over: forget it */
 };
 
@@ -134,6 +138,10 @@ struct session {
     _Atomic uint64_t queued;                /* [any] weight of what waits, here and in the stream */
     _Atomic bool told_busy;                 /* [any] somebody waits for writable */
     _Atomic bool ready;                     /* [any] on the loop's list */
+    _Atomic bool direct;                    /* [any] senders may send by themselves; changed under tx */
+    _Atomic int64_t pushed_ns;              /* [any] last time that a push found nothing before it */
+    pthread_mutex_t tx;                     /* the out side of stream and transport */
+    bool tell_writable;                     /* [lk tx] somebody waited and may go on */
     _Atomic uint32_t message_max;           /* [any] what the peer takes */
     struct loop_task ready_task;
     struct stream stream;                   /* [loop] */
@@ -175,10 +183,12 @@ bool session_up(struct session *s, const struct peer_info *fresh);
 void session_end(struct session *s, enum peer_end why);
 void session_ref(struct session *s);
 void session_unref(struct session *s);
-/* Take what is in the inbox into the stream. Loop thread. */
+/* Take what is in the inbox into the stream. Under s->tx. */
 void session_drain(struct session *s);
 /* From stream_take: a frame for others. Negative ends the session. */
 int session_frame(struct session *s, const struct peer_rx *rx);
+/* After work under s->tx, on the loop: tell watchers if the queue has become short. */
+void session_tell_writable(struct session *s);
 /* From stream_build: weight that has left. */
 void session_left(struct session *s, uint64_t weight);
 /* Begin or find; NULL: the peer is gone. The reference is the caller's only under epoch. */

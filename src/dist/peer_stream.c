@@ -27,6 +27,8 @@
 #include "term/atom.h"
 #include "wire/scan.h"
 
+#define BLOCK_FIRST ((size_t)1 << 20)       /* what a mere announcement can make us reserve */
+
 struct transfer_out {
     struct transfer_out *next;              /* in turn */
     struct transfer_out *next_order;
@@ -76,7 +78,7 @@ static bool block_add(struct peer_block *b, const void *p, size_t n, size_t tota
     if (n > total - b->len)
         return false;
     if (n > b->cap - b->len) {
-        size_t cap = b->cap == 0 ? n + FRAGMENT_BYTES : 2 * b->cap + n;
+        size_t cap = b->cap == 0 ? BLOCK_FIRST : 2 * b->cap + n;
 
         b->cap = cap < total ? cap : total;
         b->data = mem_realloc(b->data, b->cap);
@@ -163,9 +165,12 @@ void stream_fini(struct stream *st)
         st->in_first = t->next;
         transfer_in_free(t);
     }
-    if (st->dict != NULL)
-        slab_free(st->dict, sizeof *st->dict);
-    st->dict = NULL;
+    if (st->dict_out != NULL)
+        slab_free(st->dict_out, sizeof *st->dict_out);
+    if (st->dict_in != NULL)
+        slab_free(st->dict_in, DICT_SLOTS * sizeof *st->dict_in);
+    st->dict_out = NULL;
+    st->dict_in = NULL;
     st->out_last = &st->out_first;
     memset(st->by_order, 0, sizeof st->by_order);
     st->out_count = st->in_count = 0;
@@ -179,7 +184,8 @@ void stream_queue(struct stream *st, struct peer_frame *f)
 
 static bool credit_left(const struct stream *st)
 {
-    return st->sent < st->granted;
+    /* relaxed: a figure that only grows */
+    return st->sent < atomic_load_explicit(&st->granted, memory_order_relaxed);
 }
 
 bool stream_ready(const struct stream *st)
@@ -191,26 +197,19 @@ bool stream_ready(const struct stream *st)
 
 /* --- dictionary, out ------------------------------------------------------------------------------- */
 
-static struct stream_dict *dict_of(struct stream *st)
-{
-    if (st->dict == NULL) {
-        st->dict = slab_alloc(sizeof *st->dict);
-        memset(st->dict, 0, sizeof *st->dict);
-        for (unsigned i = 0; i < DICT_SLOTS; i++)
-            st->dict->in[i] = TERM_NONE;
-    }
-    return st->dict;
-}
-
 /* The slot of an atom for the frame under way (PS1). *ret_fresh: it must be defined first. */
 static uint32_t slot_for(struct stream *st, uint32_t index, bool *ret_fresh)
 {
-    struct stream_dict *d = dict_of(st);
     uint32_t home = (index * 0x9E3779B1u) >> 21, slot;
+    struct dict_out *d = st->dict_out;
 
+    if (d == NULL) {
+        d = st->dict_out = slab_alloc(sizeof *d);
+        memset(d, 0, sizeof *d);
+    }
     for (unsigned i = 0; i < 4; i++) {
         slot = (home + i) % DICT_SLOTS;
-        if (d->out[slot] == index + 1) {
+        if (d->atom[slot] == index + 1) {
             *ret_fresh = false;
             d->used[slot] = st->frame_number;
             return slot;
@@ -219,7 +218,7 @@ static uint32_t slot_for(struct stream *st, uint32_t index, bool *ret_fresh)
     for (slot = home; d->used[slot] == st->frame_number; slot = (slot + 1) % DICT_SLOTS)
         ;
     *ret_fresh = true;
-    d->out[slot] = index + 1;
+    d->atom[slot] = index + 1;
     d->used[slot] = st->frame_number;
     return slot;
 }
@@ -228,8 +227,8 @@ static uint32_t slot_for(struct stream *st, uint32_t index, bool *ret_fresh)
 static void next_frame_number(struct stream *st)
 {
     if (++st->frame_number == 0) {          /* after 2^32 frames: old marks must not match */
-        if (st->dict != NULL)
-            memset(st->dict->used, 0, sizeof st->dict->used);
+        if (st->dict_out != NULL)
+            memset(st->dict_out->used, 0, sizeof st->dict_out->used);
         st->frame_number = 1;
     }
 }
@@ -537,7 +536,12 @@ static int take_atom_def(struct stream *st, const struct wire_sig *s)
 {
     if (s->slot >= DICT_SLOTS || s->name.len > ATOM_TEXT_BYTES_MAX)
         return -ERR_PROTOCOL;
-    dict_of(st)->in[s->slot] = atom_of_peer(st, (const char *)s->name.data, s->name.len);
+    if (st->dict_in == NULL) {
+        st->dict_in = slab_alloc(DICT_SLOTS * sizeof *st->dict_in);
+        for (unsigned i = 0; i < DICT_SLOTS; i++)
+            st->dict_in[i] = TERM_NONE;
+    }
+    st->dict_in[s->slot] = atom_of_peer(st, (const char *)s->name.data, s->name.len);
     return 0;
 }
 
@@ -545,9 +549,9 @@ static int take_atom_def(struct stream *st, const struct wire_sig *s)
 static int resolve(struct stream *st, const uint32_t *slots, unsigned n, term *atoms)
 {
     for (unsigned i = 0; i < n; i++) {
-        if (slots[i] >= DICT_SLOTS || st->dict == NULL)
+        if (slots[i] >= DICT_SLOTS || st->dict_in == NULL)
             return -ERR_PROTOCOL;
-        atoms[i] = st->dict->in[slots[i]];
+        atoms[i] = st->dict_in[slots[i]];
         if (atoms[i] == TERM_NONE)
             return -ERR_LIMIT;
     }
@@ -732,8 +736,8 @@ static int take_credit(struct stream *st, const struct incoming *in)
     struct wire_sig s;
     int rc = sig_read(KIND_credit, in->body.data, in->body.len, &space, &s);
 
-    if (rc == 0 && s.id > st->granted)
-        st->granted = s.id;
+    if (rc == 0 && s.id > atomic_load_explicit(&st->granted, memory_order_relaxed))
+        atomic_store_explicit(&st->granted, s.id, memory_order_relaxed);    /* as in credit_left */
     return rc;
 }
 

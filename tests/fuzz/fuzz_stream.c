@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     s->id = 1 << 20 | 1;
     s->rights = RIGHT_ALL;
     atomic_store(&s->state, SESSION_UP);
+    pthread_mutex_init(&s->tx, NULL);
     stream_init(&s->stream, s);
     s->stream.makes_atoms = true;
     while (reader_left(&r) > 2) {

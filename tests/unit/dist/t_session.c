@@ -488,6 +488,52 @@ static void rekey(void **state)
     ends(&e);
 }
 
+/* Sends from this thread, some after a pause (they go out from here), some in a flood (the loop takes
+ * them): all arrive, in order. */
+static void direct_and_queued_sends(void **state)
+{
+    struct evil e = session_of(good_id, "good@x");
+    session_id any = session_any(peer_by_name("good@x", 6));
+    static uint8_t rec[RECORD_HEAD + RECORD_CIPHER_MAX];
+    static struct wire_space space;
+    uint64_t sent = 0, got = 0;
+
+    for (int i = 0; i < 60; i++) {
+        for (int k = 0; k < (i % 3 == 0 ? 50 : 1); k++) {
+            struct wire_sig s = { .kind = KIND_send, .to = 1, .from = ++sent,
+                                  .term = { (const uint8_t *)"\x61\x01", 2 } };
+
+            assert_int_equal(peer_send(any, peer_frame_seal(peer_frame_new(8), &s), 7, 0, NULL),
+                             PEER_SENT);
+        }
+        if (i % 3 != 0)
+            nap();
+    }
+    while (got < sent) {
+        struct frame_view f;
+        struct reader r;
+        uint8_t flags;
+        int len, n;
+
+        assert_true(evil_read(e.fd, rec, RECORD_HEAD));
+        len = record_length(rec);
+        assert_true(len > 0 && evil_read(e.fd, rec + RECORD_HEAD, (size_t)len - RECORD_HEAD));
+        n = record_open(&e.keys->receive, rec, (size_t)len, &flags);
+        assert_true(n > 0);
+        r = reader_make(rec + RECORD_HEAD, (size_t)n);
+        while (batch_next(&r, &f) == 1) {
+            struct wire_sig s;
+
+            if (f.kind != KIND_send)
+                continue;
+            assert_int_equal(sig_read(f.kind, f.body.data, f.body.len, &space, &s), 0);
+            assert_int_equal(s.from, ++got);
+        }
+    }
+    evil_end(&e);
+    unharmed();
+}
+
 /* --- invitations ------------------------------------------------------------------------------- */
 
 static void tokens(void **state)
@@ -599,6 +645,7 @@ int main(void)
         cmocka_unit_test(restart_replaces),
         cmocka_unit_test(revoked_in_a_session),
         cmocka_unit_test(rekey),
+        cmocka_unit_test(direct_and_queued_sends),
         cmocka_unit_test(tokens),
     };
 
