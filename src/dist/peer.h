@@ -218,6 +218,10 @@ void peer_stop(void);
 /* Addresses that the listeners got. */
 size_t peer_listening(struct net_addr *ret, size_t max);
 
+/* A newer start of this node, with the same key, is up somewhere: this one must end, or two would act
+ * as one. Any thread, once. NULL: nothing is done. */
+extern void (*peer_cloned_hook)(void);
+
 /* --- a pair of peers in one process, for tests --------------------------------------------- */
 
 /* Make peers x and y such that what is sent to x comes in as from y, and the reverse: the code

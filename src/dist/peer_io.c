@@ -36,6 +36,7 @@
 #define PULL_NS       (2 * INT64_C(1000000000))
 #define SECOND_NS     INT64_C(1000000000)
 #define REJECT_ALREADY 709
+#define REJECT_OLDER   713
 
 /* What a session on a socket has besides: kept in session->transport_data. */
 struct io {
@@ -765,7 +766,7 @@ static void accept_second(struct peer *p, struct session *s, struct conn *c)
     bool same_boot = memcmp(p->info.boot_id, c->peer.boot_id, BOOT_ID_BYTES) == 0;
 
     if (!same_boot && c->peer.creation <= s->creation) {
-        reject(c, 713, "a newer start of this node is connected");
+        reject(c, REJECT_OLDER, "a newer start of this node is connected");
     } else if (!same_boot) {
         end_with(s, PEER_END_RESTARTED, "");
         io_accepted(c);
@@ -876,6 +877,20 @@ void io_dialled(struct conn *c)
         on_answer(c->fd, 0, c);
 }
 
+void (*peer_cloned_hook)(void);
+
+static void told_of_clone(const char *by)
+{
+    static _Atomic bool told;
+
+    if (atomic_exchange(&told, true))
+        return;
+    LOG(CRITICAL, "peer.cloned", LOG_FIELDS("code", "RN0713"),
+        "%s has a session with a newer start of this node: the key is used twice", by);
+    if (peer_cloned_hook != NULL)
+        peer_cloned_hook();
+}
+
 static void answered(struct conn *c, unsigned kind, const void *m, size_t used)
 {
     struct peer *p = peer_get(c->dial_peer);
@@ -888,6 +903,8 @@ static void answered(struct conn *c, unsigned kind, const void *m, size_t used)
         snprintf(text, sizeof text, "RN%04u", r->code % 10000);
         LOG(NOTICE, "handshake.rejected", LOG_FIELDS("code", text), "%s: %.*s", c->peer.name,
             (int)(r->text.len < 200 ? r->text.len : 200), (const char *)r->text.data);
+        if (r->code == REJECT_OLDER)
+            told_of_clone(c->peer.name);
         /* "Already": the other connection is about to come; the limit on connecting stays. */
         if (r->code != REJECT_ALREADY)
             io_dial_failed(p, c->dial_number, PEER_END_REFUSED);

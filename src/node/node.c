@@ -468,6 +468,12 @@ static int start_web(const struct options *o)
     return rc < 0 ? EXIT_CANNOT_CREATE : 0;
 }
 
+/* Two of us: the older goes, and systemd does not start it again (exit 78). */
+static void on_cloned(void)
+{
+    on_halt(EXIT_CONFIG, false, false);
+}
+
 /* 0, or an exit code after telling why. */
 static int start_parts(const struct options *o)
 {
@@ -501,6 +507,7 @@ static int start_parts(const struct options *o)
     if (rc != 0)
         return rc;
     members_init();
+    peer_cloned_hook = on_cloned;
     rc = peers_start(o, node_api.dev);
     if (rc < 0)
         return start_failed(EXIT_CANNOT_CREATE, "RN0502", "cannot listen for peers at",
