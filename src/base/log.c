@@ -37,6 +37,7 @@ static struct {
     struct kept *first, *last;      /* [lk] oldest to newest */
     size_t bytes;                   /* [lk] of all kept records */
     uint64_t seq, suppressed;       /* [lk] */
+    uint64_t written[LOG_LEVEL_COUNT];  /* [lk] */
 } state = { .lock = PTHREAD_MUTEX_INITIALIZER, .least = LOG_LEVEL_INFO, .fd = STDERR_FILENO };
 
 static const struct { const char *name; char letter; int syslog; } levels[LOG_LEVEL_COUNT] = {
@@ -108,10 +109,10 @@ bool log_wants(enum log_level level, const char *event)
     return wanted;
 }
 
-void log_counts(uint64_t *ret_written, uint64_t *ret_suppressed)
+void log_counts(uint64_t ret_written[LOG_LEVEL_COUNT], uint64_t *ret_suppressed)
 {
     pthread_mutex_lock(&state.lock);
-    *ret_written = state.seq;
+    memcpy(ret_written, state.written, sizeof state.written);
     *ret_suppressed = state.suppressed;
     pthread_mutex_unlock(&state.lock);
 }
@@ -282,6 +283,7 @@ static void emit_locked(const struct log_record *r)
 {
     struct buf out = { 0 };
 
+    state.written[r->level]++;
     switch (state.format) {
     case LOG_FORMAT_JSON:
         format_json(&out, r);

@@ -65,7 +65,7 @@ uint64_t log_visit(uint64_t after, bool (*visit)(void *arg, const struct log_rec
 
 const char *log_level_name(enum log_level level);       /* "debug" ... */
 bool log_level_parse(const char *text, enum log_level *ret);
-/* Records written and suppressed since the start. */
-void log_counts(uint64_t *ret_written, uint64_t *ret_suppressed);
+/* Records written, by level, and suppressed since the start. */
+void log_counts(uint64_t ret_written[LOG_LEVEL_COUNT], uint64_t *ret_suppressed);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "bif/bif.h"
 #include "base/clock.h"
+#include "base/metric.h"
 #include "bif/io.h"
 #include "heap/map.h"
 #include "term/print.h"
@@ -164,6 +165,20 @@ static term callback_trap(struct process *p, term level, term report, term cb)
     return bif_trap(p, export_get(ATOM_rnode_io, ATOM_report_text, 4), 4, x);
 }
 
+/* What OTP's supervisors say of themselves: {supervisor, child_terminated} before a restart, and
+ * {supervisor, shutdown} when there were too many. */
+static void count_supervisor(term report)
+{
+    term label = is_map(report) ? map_get(report, ATOM_label) : TERM_NONE;
+
+    if (label == TERM_NONE || !is_tuple_n(label, 2) || tuple_elem(label, 0) != ATOM_supervisor)
+        return;
+    if (tuple_elem(label, 1) == ATOM_child_terminated)
+        metric_inc(M_supervisor_restarts);
+    else if (tuple_elem(label, 1) == ATOM_shutdown)
+        metric_inc(M_supervisor_gave_up);
+}
+
 /* One record: v[0] is text, a format, or a report; then arguments (a list), then metadata. */
 static term record(struct process *p, term level, const term *v, size_t n)
 {
@@ -175,6 +190,7 @@ static term record(struct process *p, term level, const term *v, size_t n)
     if (!is_allowed(level))
         return ATOM_ok;
     if (is_report(v[0])) {
+        count_supervisor(v[0]);
         term cb = meta == TERM_NONE ? TERM_NONE : report_callback(meta);
 
         if (cb != TERM_NONE)

@@ -145,10 +145,10 @@ static bool count_errors(void *arg, const struct log_record *r)
 static void check_log(struct doctor *d)
 {
     struct recent recent = { clock_system_ns() - LOG_WINDOW_NS, 0 };
-    uint64_t written, suppressed;
+    uint64_t written[LOG_LEVEL_COUNT], suppressed;
 
     log_visit(0, count_errors, &recent);
-    log_counts(&written, &suppressed);
+    log_counts(written, &suppressed);
     check(d, recent.errors == 0, "RN0808", "rnodectl logs --level error",
           "%zu errors logged in the last 5 minutes", recent.errors);
     check(d, suppressed == 0, "RN0809", "rnodectl logs", "%llu log records suppressed since the start",

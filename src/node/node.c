@@ -13,6 +13,7 @@
 #include "base/epoch.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "bif/io.h"
 #include "ctl/client.h"
 #include "ctl/deploy.h"
@@ -178,7 +179,7 @@ static int read_again(struct options *o, struct buf *out)
     return rc;
 }
 
-static int node_reload(struct buf *out)
+static int reload_all(struct buf *out)
 {
     struct options *now = node.start->options, fresh;
     int rc = read_again(&fresh, out);
@@ -224,6 +225,23 @@ static int node_reload(struct buf *out)
     web_configure(&wo);
     LOG(INFO, "node.reload", NULL, "%s", out->len > 0 ? buf_cstr(out) : "nothing changed");
     return 0;
+}
+
+static struct { bool good; double at; } last_reload = { true, 0 };    /* [loop]; metrics read it */
+
+static void collect_reload(struct metric_sink *sink, void *arg)
+{
+    metric_emit(sink, M_reload_success, NULL, last_reload.good);
+    metric_emit(sink, M_reload_time, NULL, last_reload.at);
+}
+
+static int node_reload(struct buf *out)
+{
+    int rc = reload_all(out);
+
+    last_reload.good = rc == 0;
+    last_reload.at = (double)clock_system_ns() / 1e9;
+    return rc;
 }
 
 /* --- stopping ----------------------------------------------------------------------- */
@@ -458,6 +476,7 @@ static int start_web(const struct options *o)
     if (node_api.dev && strcmp(o->value[OPT_listen_http].origin, "default") == 0)
         wo.listen = any_port;
     collect_start(node.name, PACKAGE_VERSION);
+    metric_collector_add(collect_reload, NULL);
     if (wo.listen[0] == NULL)
         return 0;
     rc = web_start(&wo, &complaint);

@@ -24,6 +24,7 @@
 #include "vm/timer.h"
 
 #include <linux/futex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -714,7 +715,10 @@ static void turn(struct sched *s)
 static void *sched_main(void *arg)
 {
     struct sched *s = arg;
+    char name[16];
 
+    snprintf(name, sizeof name, "sched-%u", s->index);
+    pthread_setname_np(pthread_self(), name);
     sched_self = s;
     epoch_online();
     world_enter();

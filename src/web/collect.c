@@ -14,6 +14,7 @@
 #include "vm/inspect.h"
 #include "vm/process_priv.h"
 #include "vm/sched.h"
+#include "web/health.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -132,6 +133,7 @@ static void collect_node(struct metric_sink *sink, void *arg)
     metric_emit(sink, M_build_info, buf_cstr(&b), 1);
     buf_fini(&b);
     emit_as(sink, M_node_info, "node", state.name, 1);
+    metric_emit(sink, M_ready, NULL, health_is_ready());
 }
 
 static void collect_schedulers(struct metric_sink *sink, void *arg)
@@ -191,10 +193,12 @@ static void collect_memory(struct metric_sink *sink, void *arg)
 
 static void collect_log(struct metric_sink *sink, void *arg)
 {
-    uint64_t written, suppressed;
+    uint64_t written[LOG_LEVEL_COUNT], suppressed;
 
-    log_counts(&written, &suppressed);
-    metric_emit(sink, M_log_records, NULL, (double)written);
+    log_counts(written, &suppressed);
+    for (int level = 0; level < LOG_LEVEL_COUNT; level++)
+        emit_as(sink, M_log_records, "level", log_level_name((enum log_level)level),
+                (double)written[level]);
     metric_emit(sink, M_log_suppressed, NULL, (double)suppressed);
 }
 

@@ -84,12 +84,19 @@ void health_set_peers(int64_t up, int64_t wanted)
     atomic_store(&health.peers_wanted, wanted);
 }
 
+bool health_is_ready(void)
+{
+    return atomic_load(&health.store) && !atomic_load(&health.draining) &&
+           health_stuck_scheduler() < 0 &&
+           atomic_load(&health.peers_up) >= atomic_load(&health.peers_wanted);
+}
+
 bool health_ready(struct buf *out)
 {
     bool store = atomic_load(&health.store), draining = atomic_load(&health.draining);
     int stuck = health_stuck_scheduler();
     int64_t up = atomic_load(&health.peers_up), wanted = atomic_load(&health.peers_wanted);
-    bool ready = store && !draining && stuck < 0 && up >= wanted;
+    bool ready = health_is_ready();
 
     buf_printf(out, "{\"ready\":%s,\"checks\":{\"store\":\"%s\",", ready ? "true" : "false",
                store ? "ok" : "not open");

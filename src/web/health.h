@@ -25,6 +25,8 @@ void health_set_store(bool open);
 /* Peers that are up, and how many the configuration asks for. Any thread. */
 void health_set_peers(int64_t up, int64_t wanted);
 
+/* All of it in one word. Any thread. */
+bool health_is_ready(void);
 /* {"ready":true,"checks":{"store":"ok",...}} appended to out. True: ready. Any thread. */
 bool health_ready(struct buf *out);
 
