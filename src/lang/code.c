@@ -24,6 +24,7 @@ struct code {
     const struct low_block *b;          /* at work */
     const struct low_block *next;       /* comes behind it, or NULL */
     uint64_t x_set;                     /* of the first 64 */
+    uint64_t x_set_failed;              /* the same on the second way out, where it sets nothing */
     uint32_t line, file;                /* of the last line instruction */
     uint32_t room;                      /* words, for the instructions up to the next collection */
     struct move moves[MOVES_MAX];
@@ -899,7 +900,6 @@ static void emit_term(struct code *c, const struct low_instr *in)
         break;
     case LO_BIF_TRY:
         emit_bif(c, in, label(in->to[1]));
-        now_set_dsts(c, in);
         jump(c, in->to[0]);
         break;
     case LO_MAP_GET:
@@ -949,6 +949,7 @@ static void emit_term(struct code *c, const struct low_instr *in)
         emit_raise(c, in);
         break;
     }
+    c->x_set_failed = in->op == LO_LOOP_REC ? 0 : c->x_set;
     now_set_dsts(c, in);
 }
 
@@ -959,12 +960,12 @@ static void clear_slots(struct code *c, const struct low_instr *in)
 {
     uint8_t *set = arena_alloc(c->l->arena, c->b->slots + 1u);
 
-    for (; in != NULL && !collects(in) && !is_need(need_of(in)); in = in->next) {
+    for (; in != NULL && !collects(in) && !LOW_IS_TERM(in->op); in = in->next) {
+        if (in->op == LO_BIF || in->op == LO_FCONV || in->op == LO_FBIN)
+            break;
         for (uint32_t i = 0; i < in->n_dst; i++)
             if (c->l->vars[in->dst[i]].y >= 0)
                 set[c->l->vars[in->dst[i]].y] = 1;
-        if (in->line != 0 || LOW_IS_TERM(in->op))
-            break;
     }
     for (uint32_t i = 0; i < c->b->slots; i++)
         if (!set[i])
@@ -1029,7 +1030,7 @@ static void pass_set(struct code *c)
         struct low_block *to = c->b->last->to[i];
 
         if (to->order > c->b->order || to->mark)
-            to->x_set &= c->x_set;
+            to->x_set &= i == 0 ? c->x_set : c->x_set_failed;
     }
     if (c->b->handler != NULL)
         c->b->handler->x_set = 0;

@@ -435,7 +435,8 @@ static struct low_val *get_elements(struct match *m, const struct shape *s, stru
             got[i] = known->args[i];
             continue;
         }
-        if (value.lit != NULL) {
+        if (value.lit != NULL
+            && value.lit->kind == (s->need->kind == NEED_CONS ? CC_CONS : CC_TUPLE)) {
             got[i] = VAL_LIT(value.lit->kind == CC_TUPLE ? value.lit->elements[i]
                              : i == 0 ? value.lit->head : value.lit->tail);
             continue;
