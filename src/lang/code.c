@@ -813,6 +813,18 @@ static void emit_plain(struct code *c, const struct low_instr *in)
     case LO_TIMEOUT:
         EMIT0(c, timeout);
         break;
+    case LO_MARK_RESERVE:
+        EMIT(c, recv_marker_reserve, dst(c, in, 0));
+        break;
+    case LO_MARK_BIND:
+        EMIT(c, recv_marker_bind, src(c, in->args[0]), src(c, in->args[1]));
+        break;
+    case LO_MARK_USE:
+        EMIT(c, recv_marker_use, src(c, in->args[0]));
+        break;
+    case LO_MARK_CLEAR:
+        EMIT(c, recv_marker_clear, src(c, in->args[0]));
+        break;
     case LO_FMOVE:
     case LO_FBOX:
         EMIT(c, fmove, src(c, in->args[0]), dst(c, in, 0));
@@ -961,7 +973,8 @@ static void clear_slots(struct code *c, const struct low_instr *in)
     uint8_t *set = arena_alloc(c->l->arena, c->b->slots + 1u);
 
     for (; in != NULL && !collects(in) && !LOW_IS_TERM(in->op); in = in->next) {
-        if (in->op == LO_BIF || in->op == LO_FCONV || in->op == LO_FBIN)
+        if (in->op == LO_BIF || in->op == LO_FCONV || in->op == LO_FBIN
+            || in->op == LO_MARK_RESERVE)
             break;
         for (uint32_t i = 0; i < in->n_dst; i++)
             if (c->l->vars[in->dst[i]].y >= 0)

@@ -148,6 +148,7 @@ static void optimise(struct low *l)
     tidy(l);
     facts(l);
     tidy(l);
+    markers(l);
     floats(l);
     if (l->has_floats)
         tidy(l);

@@ -12,6 +12,7 @@
  *   lower.c     Core to blocks; match.c for clauses
  *   tidy.c      merges blocks, drops parameters, dead instructions; fuses comparison and branch
  *   facts.c     types and values known on the way to a block; drops tests they decide
+ *   markers.c   receives that start behind old messages
  *   floats.c    arithmetic on unboxed floats
  *   context.c   match contexts handed on in calls
  *   frame.c     which blocks have a stack frame, which variables live in it
@@ -212,6 +213,7 @@ int low_function_make(struct unit *u, struct low_function *fn, struct low *ret_l
 
 void tidy(struct low *l);               /* leaves order, preds, uses */
 void facts(struct low *l);
+void markers(struct low *l);
 void floats(struct low *l);             /* needs what tidy leaves; then tidy again */
 void floats_registers(struct low *l);
 void low_dominators(struct low *l);     /* fills idom, kid, sibling */

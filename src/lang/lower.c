@@ -602,8 +602,54 @@ static void lower_case(struct lower *w, const struct core_expr *e, struct dest d
     }
 }
 
+static bool pins(const struct core_pat *p, core_var v)
+{
+    bool found = p->kind == CP_PIN && p->var == v;
+
+    if (p->kind == CP_ALIAS)
+        return pins(p->sub, v);
+    for (uint32_t i = 0; i < p->n && !found; i++) {
+        if (p->kind == CP_TUPLE || p->kind == CP_CONS)
+            found = pins(p->elements[i], v);
+        else if (p->kind == CP_MAP)
+            found = pins(p->pairs[i].pat, v);
+    }
+    return found;
+}
+
+/* A variable whose value the pattern asks for: the first one. */
+static core_var pinned(const struct core_pat *p)
+{
+    core_var v = p->kind == CP_PIN ? p->var : 0;
+
+    if (p->kind == CP_ALIAS)
+        return pinned(p->sub);
+    for (uint32_t i = 0; i < p->n && v == 0; i++)
+        if (p->kind == CP_TUPLE || p->kind == CP_CONS)
+            v = pinned(p->elements[i]);
+    return v;
+}
+
+/* The variable that the messages of all clauses hold, perhaps a reference; 0: there is none. */
+static core_var marked(const struct core_expr *e)
+{
+    core_var v = e->n > 0 ? pinned(e->clauses[0]->pats[0]) : 0;
+
+    for (uint32_t i = 1; i < e->n && v != 0; i++)
+        if (!pins(e->clauses[i]->pats[0], v))
+            return 0;
+    return v;
+}
+
+static void mark(struct lower *w, enum low_op op, core_var ref, struct core_span at)
+{
+    if (ref == 0)
+        return;
+    lower_add(w, op, (struct core_span){ 0 }, 1, 0, 0)->args[0] = lower_get(w, ref, at);
+}
+
 static void lower_wait(struct lower *w, const struct core_expr *e, struct low_block *head,
-                       struct low_val time, struct dest d)
+                       struct low_val time, core_var ref, struct dest d)
 {
     struct low_block *late;
     struct low_instr *in;
@@ -619,6 +665,7 @@ static void lower_wait(struct lower *w, const struct core_expr *e, struct low_bl
     in->to[1] = late;
     lower_enter(w, late);
     lower_add(w, LO_TIMEOUT, e->span, 0, 0, 0);
+    mark(w, LO_MARK_CLEAR, ref, e->span);
     lower_to(w, e->after, d);
 }
 
@@ -627,15 +674,17 @@ static void lower_receive(struct lower *w, const struct core_expr *e, struct des
     struct low_block **bodies = ARENA_NEW_ARRAY(w->u->arena, struct low_block *, e->n + 1);
     struct low_block *head = lower_new_block(w), *match, *next, *wait;
     struct low_val time = { 0 }, msg;
+    core_var ref = marked(e);
     struct low_instr *in;
 
     w->l->loops = true;
     if (e->timeout != NULL)
         time = lower_value(w, e->timeout);
+    mark(w, LO_MARK_USE, ref, e->span);
     lower_jump(w, head, NULL, 0);
     lower_enter(w, head);
     if (e->n == 0) {
-        lower_wait(w, e, head, time, d);
+        lower_wait(w, e, head, time, ref, d);
         return;
     }
     match = lower_new_block(w);
@@ -652,10 +701,11 @@ static void lower_receive(struct lower *w, const struct core_expr *e, struct des
     for (uint32_t i = 0; i < e->n; i++) {
         lower_enter(w, bodies[i]);
         lower_add(w, LO_REMOVE_MESSAGE, e->span, 0, 0, 0);
+        mark(w, LO_MARK_CLEAR, ref, e->span);
         lower_to(w, e->clauses[i]->body, d);
     }
     lower_enter(w, wait);
-    lower_wait(w, e, head, time, d);
+    lower_wait(w, e, head, time, ref, d);
 }
 
 static void lower_try(struct lower *w, const struct core_expr *e, struct dest d)
