@@ -50,6 +50,8 @@ static bool one_option(struct rata_options *o, int *i, int argc, char **argv)
         o->out = v;
     } else if ((v = value_of("-e", i, argc, argv)) != NULL) {
         o->eval = v;
+    } else if ((v = value_of("--node", i, argc, argv)) != NULL) {
+        o->node = v;
     } else if ((v = value_of("-p", i, argc, argv)) != NULL) {
         if (o->n_path + 1 < ARRAY_LEN(o->path))
             o->path[o->n_path++] = v;

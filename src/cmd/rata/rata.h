@@ -22,6 +22,7 @@ struct rata_options {
     bool json, werror, help;
     const char *out;                /* -o */
     const char *eval;               /* -e */
+    const char *node;               /* --node */
     bool with_runtime, library;
     const char *path[64];           /* -p, NULL-terminated */
     size_t n_path;

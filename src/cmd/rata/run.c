@@ -4,8 +4,11 @@
  */
 #include "cmd/rata/connect.h"
 #include "cmd/rata/line.h"
+#include "cmd/rata/node_link.h"
 #include "cmd/rata/rata.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool is_beam(const char *word)
@@ -30,6 +33,40 @@ static int run_beam(struct rata_options *o)
     rata_run_beams(&none, o->words, 1, o, o->words + 1);
 }
 
+/* "{1,42,42}": the status, and the bytes that go to standard error. */
+static int take_answer(const char *answer)
+{
+    char *end;
+    long status = *answer == '{' ? strtol(answer + 1, &end, 10) : RATA_BUG;
+
+    if (*answer != '{')
+        return RATA_BUG;
+    while (*end == ',')
+        fputc((int)strtol(end + 1, &end, 10), stderr);
+    return (int)status;
+}
+
+/* --node: the text goes there, is compiled and run there; what it prints comes back. */
+static int run_on_node(const char *node, const struct rata_text *t)
+{
+    struct node_link link;
+    struct buf name = { 0 }, text = { 0 };
+    static char answer[65536];
+    int rc = node_link_open(&link, node, "rata run");
+
+    if (rc != 0)
+        return rc;
+    node_link_binary(&name, t->name, strlen(t->name));
+    node_link_binary(&text, t->text, t->len);
+    rc = node_link_call(&link, "'Rata.Tool.Run':remote",
+                        (char *const[]){ buf_cstr(&name), buf_cstr(&text) }, 2, answer,
+                        sizeof answer);
+    buf_fini(&name);
+    buf_fini(&text);
+    node_link_close(&link);
+    return rc != 0 ? rc : take_answer(answer);
+}
+
 int cmd_run(int argc, char **argv)
 {
     struct rata_options o;
@@ -42,6 +79,8 @@ int cmd_run(int argc, char **argv)
         return RATA_USAGE;
     if (o.eval != NULL) {
         eval = (struct rata_text){ "-e", o.eval, strlen(o.eval) };
+        if (o.node != NULL)
+            return run_on_node(o.node, &eval);
         rc = rata_build_texts(&c, &o, &(struct rata_texts){ &eval, NULL, 1 });
         if (rc == RATA_OK)
             rata_run_beams(&c, NULL, 0, &o, o.words);
@@ -53,6 +92,12 @@ int cmd_run(int argc, char **argv)
     if (o.n_words > 0 && is_beam(o.words[0]))
         return run_beam(&o);
     rc = o.n_words > 0 ? rata_texts_read(&t, o.words, 1) : rata_texts_project(&t, true);
+    if (rc == RATA_OK && o.node != NULL) {
+        rc = t.n == 1 ? run_on_node(o.node, &t.at[0])
+                      : rata_usage("--node runs one FILE; projects are put on nodes by rata deploy");
+        rata_texts_free(&t);
+        return rc;
+    }
     if (rc == RATA_OK)
         rc = rata_build_texts(&c, &o, &t);
     if (rc == RATA_OK)
