@@ -16,6 +16,7 @@
 #include "ctl/exits.h"
 #include "ctl/watch.h"
 #include "ctl/render.h"
+#include "ctl/spread.h"
 #include "ctl/restore.h"
 
 #include <ctype.h>
@@ -36,7 +37,7 @@
 
 struct cli {
     const struct command *cmd;
-    const char *context;
+    const char *context, *node;
     char **args;
     size_t nargs;
     option_t options[OPTIONS_MAX], *option_ptrs[OPTIONS_MAX];
@@ -119,6 +120,8 @@ static int global_option(struct cli *cli, const struct command_flag *f, const ch
 
     if (strcmp(f->name, "context") == 0) {
         cli->context = value;
+    } else if (strcmp(f->name, "node") == 0) {
+        cli->node = value;
     } else if (strcmp(f->name, "output") == 0) {
         if (!output_form_parse(value, &cli->render.form))
             return bad_value(cli, f, value, "-o table, wide, json, jsonl or tsv");
@@ -453,6 +456,22 @@ static void files_fini(struct files *fs)
 
 /* --- asking the node ---------------------------------------------------------------- */
 
+/* 0, or an exit code after telling why. */
+static int go_on_to(struct cli *cli, struct client *c)
+{
+    frame_t *refused = NULL;
+    int rc = client_tunnel(c, cli->node, cli->timeout_ms, &refused);
+
+    if (rc == 0)
+        return 0;
+    if (refused == NULL)
+        return fail(cli, EXIT_UNREACHABLE, "RN0105", NULL, "%s does not answer", cli->node);
+    render_error(&cli->render, refused->done);
+    rc = (int)refused->done->exit;
+    frame_free(refused);
+    return rc;
+}
+
 static int connect_node(struct cli *cli, struct client *c)
 {
     char *path = client_socket_path(cli->context);
@@ -464,8 +483,23 @@ static int connect_node(struct cli *cli, struct client *c)
         rc = fail(cli, EXIT_PERMISSION, "RN0707", NULL, "%s may not be opened by you", path);
     else if (rc < 0)
         rc = fail(cli, EXIT_UNREACHABLE, "RN0105", NULL, "no node answers at %s", path);
+    else if (cli->node != NULL)
+        rc = go_on_to(cli, c);
     mem_free(path);
     return rc;
+}
+
+static void request_fill(struct cli *cli, const struct files *fs, request_t *rq)
+{
+    rq->command = (char *)(uintptr_t)cli->cmd->name;
+    rq->n_args = cli->nargs;
+    rq->args = cli->args;
+    rq->n_options = cli->noptions;
+    rq->options = cli->option_ptrs;
+    rq->limit = cli->limit;
+    rq->timeout_ms = cli->timeout_given ? (uint32_t)cli->timeout_ms : 0;
+    rq->files = (uint32_t)fs->n;
+    rq->dry_run = cli->dry_run;
 }
 
 static int send_request(struct cli *cli, struct client *c, struct files *fs, uint32_t *ret_id)
@@ -473,15 +507,7 @@ static int send_request(struct cli *cli, struct client *c, struct files *fs, uin
     request_t rq = RNODE__CONTROL__REQUEST__INIT;
     int rc;
 
-    rq.command = (char *)(uintptr_t)cli->cmd->name;
-    rq.n_args = cli->nargs;
-    rq.args = cli->args;
-    rq.n_options = cli->noptions;
-    rq.options = cli->option_ptrs;
-    rq.limit = cli->limit;
-    rq.timeout_ms = cli->timeout_given ? (uint32_t)cli->timeout_ms : 0;
-    rq.files = (uint32_t)fs->n;
-    rq.dry_run = cli->dry_run;
+    request_fill(cli, fs, &rq);
     rc = client_request(c, &rq, ret_id);
     for (size_t i = 0; rc == 0 && i < fs->n; i++)
         rc = client_file(c, *ret_id, fs->list[i].name, fs->list[i].data.data, fs->list[i].data.len);
@@ -658,6 +684,34 @@ static bool wants_watch(const struct cli *cli)
                                  isatty(STDOUT_FILENO));
 }
 
+/* To several nodes: spread.h. */
+static int ask_several(struct cli *cli, const struct files *fs, const char *to)
+{
+    request_t rq = RNODE__CONTROL__REQUEST__INIT;
+    struct spread_file *files = MEM_NEW_ARRAY(struct spread_file, fs->n + 1);
+    option_t *options[OPTIONS_MAX];
+    struct spread s = {
+        .context = cli->context, .to = to, .rq = &rq, .files = files, .files_n = fs->n,
+        .check = cli->cmd == &commands[CMD_deploy], .dry_run = cli->dry_run, .out = stdout,
+        .err = stderr,
+    };
+    int rc;
+
+    for (size_t i = 0; i < fs->n; i++)
+        files[i] = (struct spread_file){ fs->list[i].name, fs->list[i].data.data,
+                                         fs->list[i].data.len };
+    request_fill(cli, fs, &rq);
+    rq.options = options;
+    rq.n_options = 0;
+    for (size_t i = 0; i < cli->noptions; i++) {
+        if (strcmp(cli->options[i].key, "to") != 0)
+            options[rq.n_options++] = cli->option_ptrs[i];
+    }
+    rc = spread_run(&s);
+    mem_free(files);
+    return rc;
+}
+
 /* One line of standard input, for secrets that the list of processes must not show. */
 static char *first_line(void)
 {
@@ -683,6 +737,11 @@ static int ask_node(struct cli *cli)
         make_absolute(cli);
     if (cli->cmd == &commands[CMD_join] && strcmp(cli->args[0], "-") == 0)
         cli->args[0] = first_line();
+    if (rc == 0 && option_of(cli, "to") != NULL) {
+        rc = ask_several(cli, &fs, option_of(cli, "to"));
+        files_fini(&fs);
+        return rc;
+    }
     if (rc == 0)
         rc = redirect(cli);
     if (rc == 0)

@@ -228,6 +228,59 @@ static int fill(struct client *c, int64_t deadline)
     return got == 0 ? -ERR_CLOSED : 0;
 }
 
+/* The next frame of whatever kind. */
+static int next_frame(struct client *c, int64_t deadline, frame_t **ret)
+{
+    for (;;) {
+        size_t used;
+        int rc = frame_read(c->in.data, c->in.len, ret, &used);
+
+        if (rc < 0)
+            return -ERR_PROTOCOL;
+        if (rc > 0) {
+            memmove(c->in.data, c->in.data + used, c->in.len - used);
+            c->in.len -= used;
+            return 0;
+        }
+        rc = fill(c, deadline);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+int client_tunnel(struct client *c, const char *node, int64_t timeout_ms, frame_t **ret_refused)
+{
+    int64_t deadline = clock_monotonic_ns() + timeout_ms * 1000000;
+    request_t rq = RNODE__CONTROL__REQUEST__INIT;
+    char *args[] = { (char *)(uintptr_t)node };
+    unsigned hellos = 0;
+    uint32_t id;
+    int rc;
+
+    rq.command = (char *)(uintptr_t)"tunnel";
+    rq.args = args;
+    rq.n_args = 1;
+    rc = client_request(c, &rq, &id);
+    while (rc == 0 && hellos < 2) {         /* the near node's, then the far node's */
+        frame_t *f;
+
+        rc = next_frame(c, deadline, &f);
+        if (rc < 0)
+            break;
+        if (f->body_case == RNODE__CONTROL__CONTROL__BODY_HELLO) {
+            frame_free(c->hello);
+            c->hello = f;
+            hellos++;
+        } else if (f->body_case == RNODE__CONTROL__CONTROL__BODY_DONE) {
+            *ret_refused = f;
+            rc = -ERR_NOT_FOUND;
+        } else {
+            frame_free(f);
+        }
+    }
+    return rc;
+}
+
 int client_next(struct client *c, uint32_t id, int64_t timeout_ms, frame_t **ret)
 {
     int64_t deadline = timeout_ms < 0 ? 0 : clock_monotonic_ns() + timeout_ms * 1000000;

@@ -30,6 +30,12 @@ char *dev_folder(const char *name);
 MUST_CHECK int client_open(struct client *c, const char *path);
 void client_close(struct client *c);
 
+/* Have the node hand this connection over to another node, named as for rnodectl -n; c->hello is the
+ * far node's then. Refused: -ERR_NOT_FOUND, and its Done in *ret_refused, the caller's to free; else
+ * as client_next. Before the first request. */
+MUST_CHECK int client_tunnel(struct client *c, const char *node, int64_t timeout_ms,
+                             frame_t **ret_refused);
+
 /* Send rq (its credit is set here) and give the id it got. */
 MUST_CHECK int client_request(struct client *c, request_t *rq, uint32_t *ret_id);
 MUST_CHECK int client_file(struct client *c, uint32_t id, const char *name, const void *data,

@@ -14,6 +14,8 @@
  * and the atomic fields of struct request.
  */
 #include "ctl/server.h"
+#include "ctl/tunnel.h"
+#include "dist/peer.h"
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -711,6 +713,49 @@ static void request_cancel(struct request *rq)
         rq->on_cancel(rq);
 }
 
+static void say_hello(struct conn *c);
+
+/* `tunnel NODE`: what follows on this connection is for that node. Takes f. */
+static bool conn_tunnel(struct conn *c, frame_t *f)
+{
+    const char *node = f->request->n_args == 1 ? f->request->args[0] : "";
+    frame_t out = RNODE__CONTROL__CONTROL__INIT;
+    done_t d = RNODE__CONTROL__DONE__INIT;
+    char *text;
+    int fd, rc;
+
+    if (strcmp(node, peer_self.name) == 0) {
+        say_hello(c);
+        frame_free(f);
+        return true;
+    }
+    fd = fcntl(c->fd, F_DUPFD_CLOEXEC, 0);
+    rc = fd < 0 ? -ERR_SYSTEM : tunnel_open(fd, c->role, c->user, node);
+    if (rc == 0) {
+        LOG(NOTICE, "control.tunnel", LOG_FIELDS("user", c->user, "node", node),
+            "%s goes on to %s", c->user, node);
+        c->closing = true;      /* our copy of the descriptor */
+        frame_free(f);
+        return true;
+    }
+    if (fd >= 0)
+        close(fd);
+    text = rc == -ERR_NOT_FOUND ? mem_printf("no member is called %s", node)
+                                : mem_printf("no way to %s: %s", node, error_text(rc));
+    d.exit = rc == -ERR_NOT_FOUND ? EXIT_NO : EXIT_UNREACHABLE;
+    d.code = (char *)(uintptr_t)(rc == -ERR_NOT_FOUND ? "RN0729" : "RN0701");
+    d.message = text;
+    d.hint = (char *)(uintptr_t)"rnodectl nodes";
+    out.id = f->id;
+    out.body_case = RNODE__CONTROL__CONTROL__BODY_DONE;
+    out.done = &d;
+    if (frame_write(&c->out, &out) < 0)
+        c->closing = true;      /* a name without end */
+    mem_free(text);
+    frame_free(f);
+    return true;
+}
+
 /* Takes f. False: the connection must end. */
 static bool conn_frame(struct conn *c, frame_t *f)
 {
@@ -723,6 +768,8 @@ static bool conn_frame(struct conn *c, frame_t *f)
             ok = false;
             break;
         }
+        if (strcmp(f->request->command, "tunnel") == 0)
+            return conn_tunnel(c, f);
         request_begin(c, f);
         return true;
     case RNODE__CONTROL__CONTROL__BODY_CHUNK:

@@ -21,6 +21,7 @@
 #include "ctl/node_api.h"
 #include "ctl/run.h"
 #include "ctl/server.h"
+#include "ctl/tunnel.h"
 #include "ctl/view.h"
 #include "dist/dist.h"
 #include "dist/peer.h"
@@ -510,6 +511,7 @@ static int start_parts(const struct options *o)
     if (rc < 0)
         return start_failed(EXIT_IO, "RN0606", "cannot use the key of the node in", node.folder);
     dist_alive(peer_self.name, peer_self.creation);     /* before any program has run */
+    tunnel_init();
     node.base = event_base_new();
     rc = server_start(node.base, node.socket, node_api.dev, &node.server);
     if (rc < 0) {
@@ -587,6 +589,7 @@ int node_main(struct node_start *start)
     server_free(node.server);
     members_stop();
     peers_stop();
+    tunnel_stop();
     vm_stop();
     epoch_drain();
     peers_close();

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spread.c - asking nodes in turn, and saying what became of it
+ */
+#include "ctl/spread.h"
+
+#include "base/alloc.h"
+#include "base/errors.h"
+#include "ctl/exits.h"
+
+#include <string.h>
+
+#define NODES_MAX       1024
+#define ANSWER_MS       (10 * 60 * 1000)
+#define LIST_MS         10000
+
+struct answer { int exit; char *code, *message; };
+
+struct target { char *name; struct answer checked, done; bool tried; };
+
+struct targets { struct target at[NODES_MAX]; size_t n; };
+
+static void answer_set(struct answer *a, int exit, const char *code, const char *message)
+{
+    mem_free(a->code);
+    mem_free(a->message);
+    *a = (struct answer){ exit, mem_strdup(code), mem_strdup(message) };
+}
+
+/* --- one node ----------------------------------------------------------------------------------- */
+
+static int send_all(const struct spread *s, struct client *c, request_t *rq, uint32_t *ret_id)
+{
+    int rc = client_request(c, rq, ret_id);
+
+    for (size_t i = 0; rc == 0 && i < rq->files; i++)
+        rc = client_file(c, *ret_id, s->files[i].name, s->files[i].data, s->files[i].len);
+    return rc;
+}
+
+/* Words for people, with the name of the node before them. */
+struct notes { FILE *err; const char *node; };
+
+static void take_note(void *arg, const frame_t *f)
+{
+    const struct notes *n = arg;
+
+    if (f->body_case == RNODE__CONTROL__CONTROL__BODY_CHUNK &&
+        f->chunk->stream == RNODE__CONTROL__CHUNK__STREAM__NOTE)
+        fprintf(n->err, "%s: %.*s", n->node, (int)f->chunk->data.len,
+                (const char *)f->chunk->data.data);
+}
+
+/* Frames of request id go to take, the last one into *ret. */
+static void read_answer(struct client *c, uint32_t id, int64_t timeout_ms,
+                        void (*take)(void *arg, const frame_t *f), void *arg, struct answer *ret)
+{
+    for (;;) {
+        frame_t *f;
+        int rc = client_next(c, id, timeout_ms, &f);
+
+        if (rc == -ERR_BUSY)
+            continue;
+        if (rc < 0) {
+            answer_set(ret, EXIT_UNREACHABLE, "RN0106",
+                       "the connection was lost before the answer: it may have been done");
+            return;
+        }
+        if (f->body_case == RNODE__CONTROL__CONTROL__BODY_DONE) {
+            answer_set(ret, (int)f->done->exit, f->done->code, f->done->message);
+            frame_free(f);
+            return;
+        }
+        if (take != NULL)
+            take(arg, f);
+        frame_free(f);
+    }
+}
+
+/* node NULL: the one of the context. */
+static void ask(const struct spread *s, const char *node, request_t *rq, int64_t timeout_ms,
+                void (*take)(void *arg, const frame_t *f), void *arg, struct answer *ret)
+{
+    char *path = client_socket_path(s->context);
+    struct client c = { .fd = -1 };
+    frame_t *refused = NULL;
+    uint32_t id;
+    int rc = client_open(&c, path);
+
+    if (rc == 0 && node != NULL)
+        rc = client_tunnel(&c, node, LIST_MS, &refused);
+    if (rc == 0)
+        rc = send_all(s, &c, rq, &id);
+    if (rc == 0)
+        read_answer(&c, id, timeout_ms, take, arg, ret);
+    else if (refused != NULL)
+        answer_set(ret, (int)refused->done->exit, refused->done->code, refused->done->message);
+    else
+        answer_set(ret, EXIT_UNREACHABLE, "RN0105", "it does not answer");
+    if (refused != NULL)
+        frame_free(refused);
+    client_close(&c);
+    mem_free(path);
+}
+
+/* --- which nodes --------------------------------------------------------------------------------- */
+
+struct listing { struct targets *targets; int column; };
+
+static void target_add(struct targets *t, const char *name, size_t len)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (strlen(t->at[i].name) == len && memcmp(t->at[i].name, name, len) == 0)
+            return;
+    }
+    if (t->n == NODES_MAX || len == 0)
+        return;
+    t->at[t->n] = (struct target){ .name = mem_printf("%.*s", (int)len, name) };
+    t->n++;
+}
+
+static void take_row(void *arg, const frame_t *f)
+{
+    struct listing *l = arg;
+
+    if (f->body_case == RNODE__CONTROL__CONTROL__BODY_HEAD) {
+        for (size_t i = 0; i < f->head->n_columns; i++) {
+            if (strcmp(f->head->columns[i]->name, "node") == 0)
+                l->column = (int)i;
+        }
+    } else if (f->body_case == RNODE__CONTROL__CONTROL__BODY_ROW && l->column >= 0 &&
+               (size_t)l->column < f->row->n_cells) {
+        const char *name = f->row->cells[l->column]->text;
+
+        target_add(l->targets, name, strlen(name));
+    }
+}
+
+/* 0, or an exit code after telling why. */
+static int find_targets(const struct spread *s, struct targets *t)
+{
+    request_t rq = RNODE__CONTROL__REQUEST__INIT;
+    struct listing l = { t, -1 };
+    struct answer a = { 0 };
+    char *args[1];
+    int exit = 0;
+
+    if (strcmp(s->to, "all") != 0 && strncmp(s->to, "flock:", 6) != 0) {
+        for (const char *at = s->to; *at != '\0'; at += *at == ',') {
+            size_t n = strcspn(at, ",");
+
+            target_add(t, at, n);
+            at += n;
+        }
+        return t->n > 0 ? 0 : EXIT_USAGE;
+    }
+    rq.command = (char *)(uintptr_t)(s->to[0] == 'a' ? "nodes" : "flocks");
+    if (s->to[0] != 'a') {
+        args[0] = (char *)(uintptr_t)(s->to + 6);
+        rq.args = args;
+        rq.n_args = 1;
+    }
+    ask(s, NULL, &rq, LIST_MS, take_row, &l, &a);
+    exit = a.exit;
+    if (exit != 0)
+        fprintf(s->err, "error[%s]: %s\n", a.code, a.message);
+    else if (t->n == 0)
+        fprintf(s->err, "error[RN0206]: %s has no nodes\n", s->to);
+    mem_free(a.code);
+    mem_free(a.message);
+    return exit != 0 ? exit : t->n == 0 ? EXIT_NO : 0;
+}
+
+/* --- rounds ---------------------------------------------------------------------------------------- */
+
+static size_t longest(const struct targets *t)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->n; i++)
+        n = strlen(t->at[i].name) > n ? strlen(t->at[i].name) : n;
+    return n;
+}
+
+static void say(FILE *out, const struct targets *t, const struct target *k, const struct answer *a,
+                const char *good)
+{
+    if (a->exit == 0)
+        fprintf(out, "%-*s  %s  %s\n", (int)longest(t), k->name, good, a->message);
+    else
+        fprintf(out, "%-*s  FAILED  [%s] %s\n", (int)longest(t), k->name, a->code, a->message);
+}
+
+/* All are asked, so that all that is wrong is known. 0: nobody refuses. */
+static int check_round(const struct spread *s, struct targets *t)
+{
+    size_t refused = 0;
+    int exit = 0;
+
+    s->rq->dry_run = true;
+    for (size_t i = 0; i < t->n; i++) {
+        struct target *k = &t->at[i];
+        struct notes notes = { s->err, k->name };
+
+        ask(s, k->name, s->rq, ANSWER_MS, take_note, &notes, &k->checked);
+        say(s->out, t, k, &k->checked, "checked");
+        fflush(s->out);
+        if (k->checked.exit != 0) {
+            exit = k->checked.exit;
+            refused++;
+        }
+    }
+    s->rq->dry_run = false;
+    if (refused > 0)
+        fprintf(s->err, "error[RN0209]: %zu of %zu nodes would refuse it; nothing was changed\n",
+                refused, t->n);
+    return exit;
+}
+
+static void list_names(FILE *out, const struct targets *t, bool done, const char *between)
+{
+    const char *sep = "";
+
+    for (size_t i = 0; i < t->n; i++) {
+        if ((t->at[i].tried && t->at[i].done.exit == 0) == done) {
+            fprintf(out, "%s%s", sep, t->at[i].name);
+            sep = between;
+        }
+    }
+}
+
+/* Stops at the first that fails: the next would most likely fail as well. */
+static int act_round(const struct spread *s, struct targets *t)
+{
+    size_t good = 0;
+    int exit = 0;
+
+    for (size_t i = 0; i < t->n && exit == 0; i++) {
+        struct target *k = &t->at[i];
+        struct notes notes = { s->err, k->name };
+
+        k->tried = true;
+        ask(s, k->name, s->rq, ANSWER_MS, take_note, &notes, &k->done);
+        say(s->out, t, k, &k->done, "done");
+        exit = k->done.exit;
+        good += exit == 0;
+    }
+    if (exit == 0)
+        return 0;
+    fprintf(s->err, "error[RN0209]: %s is done on %zu of %zu nodes\n", s->rq->command, good, t->n);
+    if (good > 0) {
+        fprintf(s->err, "  done      ");
+        list_names(s->err, t, true, ", ");
+        fprintf(s->err, "\n");
+    }
+    fprintf(s->err, "  not done  ");
+    list_names(s->err, t, false, ", ");
+    if (strcmp(s->rq->command, "deploy") != 0 || good > 0) {
+        bool undo = strcmp(s->rq->command, "deploy") == 0;
+
+        fprintf(s->err, "\n  = %s  rnodectl rollback --to ", undo ? "Undo:" : "Again:");
+        list_names(s->err, t, undo, ",");
+    }
+    fprintf(s->err, "\n");
+    return exit;
+}
+
+int spread_run(const struct spread *s)
+{
+    struct targets *t = MEM_NEW(struct targets);
+    int exit = find_targets(s, t);
+
+    if (exit == 0 && s->check)
+        exit = check_round(s, t);
+    if (exit == 0 && !s->dry_run)
+        exit = act_round(s, t);
+    for (size_t i = 0; i < t->n; i++) {
+        mem_free(t->at[i].name);
+        mem_free(t->at[i].checked.code);
+        mem_free(t->at[i].checked.message);
+        mem_free(t->at[i].done.code);
+        mem_free(t->at[i].done.message);
+    }
+    mem_free(t);
+    return exit;
+}
