@@ -81,7 +81,9 @@ int rata_texts_project(struct rata_texts *t, bool start)
     if (rc == RATA_OK && start && p.main[0] != 0) {
         struct buf text = { 0 };
 
-        buf_printf(&text, "{:ok, _} = Application.start(%s)\nApplication.wait()\n", p.main);
+        buf_printf(&text, "{:ok, _} = Application.start(%s)\n"
+                   "IO.error(\"%s is running; Ctrl-C ends it\\n\")\nApplication.wait()\n",
+                   p.main, p.main);
         add_text(t, PROJECT_FILE, text);
     } else if (rc == RATA_OK && start) {
         fprintf(stderr, "error: this project names no module to start\n"

@@ -99,21 +99,32 @@ static struct lower start(struct program *pr, struct module *m, const char *name
     return l;
 }
 
-/* name(a, b = 2), as its author wrote it. */
+/* The parameter at i as its author wrote it: of the first clause where it has a plain name, for a
+ * name says more to a reader than the pattern of one case. */
+static const struct node *parameter(const struct function *f, size_t i)
+{
+    for (size_t k = 0; k < f->defs.n; k++) {
+        const struct node *p = f->defs.at[k]->a->list.at[i];
+
+        if (p->a != NULL && p->a->kind == N_NAME && p->a->text[0] != '_')
+            return p;
+    }
+    return f->defs.at[0]->a->list.at[i];
+}
+
+/* name(a, b = 2) */
 static const char *signature(struct lower *l, const struct function *f)
 {
-    const struct source *s = &l->pr->d->sources[f->span.file];
-    struct node *fn = f->defs.at[0]->a;
     struct buf text = { 0 };
     const char *copy;
 
     buf_str(&text, f->name);
     buf_u8(&text, '(');
-    for (size_t i = 0; !f->constant && i < fn->list.n; i++) {
-        struct span at = fn->list.at[i]->span;
+    for (size_t i = 0; !f->constant && i < f->arity; i++) {
+        struct span at = parameter(f, i)->span;
 
         buf_str(&text, i > 0 ? ", " : "");
-        buf_add(&text, s->text + at.from, at.to - at.from);
+        buf_add(&text, l->pr->d->sources[at.file].text + at.from, at.to - at.from);
     }
     buf_u8(&text, ')');
     copy = arena_strndup(l->pr->arena, (char *)text.data, text.len);
