@@ -2,7 +2,7 @@
 /*
  * store.c - waiting for the store, and looking into the past of tables
  *
- * A built-in that has changed a persistent table goes on as store:'$await'(Ticket, Result), which
+ * A built-in that has changed a persistent table goes on as store:'$await'(Ticket, Result, Strict), which
  * sleeps until the ticket is durable: the scheduler never waits for the disk. One that needs all
  * rows goes on as store:'$loaded'(Table, Function, Arguments), which calls it again once they are
  * there.
@@ -74,7 +74,7 @@ term bif_store_await(struct process *p, const term *a)
 
     if (w != NULL) {
         if (!atomic_load(&w->job.done))     /* woken by something else */
-            return bif_wait(p, 2, a);
+            return bif_wait(p, 3, a);
         rc = w->rc;
         job_finish(p);
         return await_result(p, rc, a[1]);
@@ -83,13 +83,14 @@ term bif_store_await(struct process *p, const term *a)
         return bif_badarg(p);
     w = MEM_NEW(struct await);
     w->job.free = await_free;
-    w->w = (struct store_waiter){ .ticket = ticket, .done = await_done };
+    w->w = (struct store_waiter){ .ticket = ticket, .strict = a[2] == ATOM_true,
+                                  .done = await_done };
     job_expect(p, &w->job);
     if (store_wait_async(persist_store(), &w->w, &rc)) {
         job_drop(p);
         return await_result(p, rc, a[1]);
     }
-    return bif_wait(p, 2, a);
+    return bif_wait(p, 3, a);
 }
 
 static struct export *own_export(const char *function, uint32_t arity)
@@ -97,18 +98,24 @@ static struct export *own_export(const char *function, uint32_t arity)
     return export_get(ATOM_store, atom_from_cstr(function), arity);
 }
 
-term store_wait_ticket(struct process *p, uint64_t ticket, term result)
+static term wait_ticket(struct process *p, uint64_t ticket, term result, bool strict)
 {
     static struct export *_Atomic await;
-    term args[2];
+    term args[3];
 
     if (ticket == 0)
         return result;
     if (atomic_load(&await) == NULL)
-        atomic_store(&await, own_export("$await", 2));
+        atomic_store(&await, own_export("$await", 3));
     args[0] = heap_uint(&p->heap, ticket);
     args[1] = result;
-    return bif_trap(p, atomic_load(&await), 2, args);
+    args[2] = strict ? ATOM_true : ATOM_false;
+    return bif_trap(p, atomic_load(&await), 3, args);
+}
+
+term store_wait_ticket(struct process *p, uint64_t ticket, term result)
+{
+    return wait_ticket(p, ticket, result, false);
 }
 
 term ets_wait_written(struct process *p, struct table *t, term result)
@@ -124,7 +131,7 @@ term bif_store_sync(struct process *p, const term *a)
     if (persist_store() == NULL)
         return bif_badarg_cause(p, ATOM_no_store);
     store_batch_delete(persist_store(), &b, "meta", "sync", 4);
-    return store_wait_ticket(p, store_submit(persist_store(), &b), ATOM_ok);
+    return wait_ticket(p, store_submit(persist_store(), &b), ATOM_ok, true);
 }
 
 /* --- until all rows are there -------------------------------------------------------------------- */

@@ -128,6 +128,13 @@ int keeper_restore(void)
     return rc == 0 ? durable_start() : rc;
 }
 
+void keeper_flush(void)
+{
+    /* what others wait for comes before, since batches keep their order */
+    if (the_store != NULL && store_delete(the_store, "meta", "sync", 4) < 0)
+        LOG(ERROR, "store.failing", LOG_FIELDS("code", "RN0604"), "not everything was written");
+}
+
 void keeper_close(void)
 {
     persist_stop();

@@ -150,7 +150,7 @@ void run_main(const struct run_command *cmd)
     io_flush();
     if (fflush(stdout) != 0)
         _exit(EXIT_IO);
-    keeper_close();
+    keeper_flush();
     /* Other processes may still be running: they end with the program, as promised. */
     _exit(state.exit);
 }

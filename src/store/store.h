@@ -46,7 +46,7 @@ typedef void store_event_fn(enum store_event event, const char *text);
  * Nothing is written to a store that is refused. */
 MUST_CHECK int store_open(const char *path, const struct store_options *opt,
                           struct store **ret_store);
-/* Commits what was submitted, then closes. NULL is fine. */
+/* Commits what was submitted, then closes; nobody who waits is told any more. NULL is fine. */
 void store_close(struct store *st);
 /* A running store takes other options over; the map only grows. */
 void store_configure(struct store *st, const struct store_options *opt);
@@ -99,6 +99,7 @@ uint64_t store_submit(struct store *st, struct store_batch *b);
 struct store_waiter {
     struct store_waiter *next;
     uint64_t ticket;
+    bool strict;                    /* wait for the disk in the mode INTERVAL too, and at once */
     void (*done)(struct store_waiter *w, int rc);
 };
 bool store_wait_async(struct store *st, struct store_waiter *w, int *ret_rc);

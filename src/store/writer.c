@@ -160,7 +160,10 @@ bool store_wait_async(struct store *st, struct store_waiter *w, int *ret_rc)
 
     pthread_mutex_lock(&st->lock);
     known = ticket_known(st, w->ticket, ret_rc);
-    if (!known && st->opt.sync == STORE_SYNC_INTERVAL && !store_is_behind(st)) {
+    if (!known && w->strict) {
+        st->urgent = true;
+        pthread_cond_signal(&st->filled);
+    } else if (!known && st->opt.sync == STORE_SYNC_INTERVAL && !store_is_behind(st)) {
         *ret_rc = 0;
         known = true;
     }
@@ -833,6 +836,7 @@ void writer_stop(struct store *st)
 {
     pthread_mutex_lock(&st->lock);
     st->closing = true;
+    st->waiters = NULL;     /* their programs have ended */
     pthread_cond_broadcast(&st->filled);
     pthread_mutex_unlock(&st->lock);
     pthread_join(st->writer, NULL);

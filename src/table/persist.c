@@ -258,15 +258,13 @@ int persist_check_part(struct table *t, term part)
         return -ERR_SYSTEM;
     if (!term_is_storable(part))
         return -ERR_ARGUMENT;
-    return term_size_whole(part) > PERSIST_BAG_WORDS_MAX / 2 &&
-                   etf_size(part, 0, ETF_MINOR_DEFAULT) > STORE_VALUE_MAX / 2
-               ? -ERR_LIMIT : 0;
+    return etf_size(part, 0, ETF_MINOR_DEFAULT) > STORE_VALUE_MAX / 2 ? -ERR_LIMIT : 0;
 }
 
 /* Objects of one key of a bag are one value. */
 static int check_bag_key(struct table *t, term object)
 {
-    size_t words = term_size_whole(object);
+    size_t bytes = etf_size(object, 0, ETF_MINOR_DEFAULT);
     struct row **link;
     term key = tuple_elem(object, t->keypos - 1);
     uint32_t hash = set_hash(key);
@@ -275,9 +273,10 @@ static int check_bag_key(struct table *t, term object)
     link = set_find(&t->set, key, hash, true);
     for (struct row *r = link == NULL ? NULL : *link;
          r != NULL && set_same_key(&t->set, r, key, hash); r = r->next)
-        words += r->words;
+        bytes += r->offheap == NULL ? 9 * (size_t)r->words
+                                    : etf_size(row_object(r), 0, ETF_MINOR_DEFAULT);
     spin_unlock(&set_stripe(&t->set, hash)->lock);
-    return words > PERSIST_BAG_WORDS_MAX ? -ERR_LIMIT : 0;
+    return bytes > STORE_VALUE_MAX / 2 ? -ERR_LIMIT : 0;
 }
 
 int persist_check_objects(struct table *t, term list)
@@ -326,6 +325,15 @@ static bool value_encode(struct table *t, term key, uint32_t hash, struct buf *o
     return true;
 }
 
+static void say_of(struct table *t, const char *format)
+{
+    char text[300];
+
+    snprintf(text, sizeof text, format, atom_text(atomic_load(&t->name), NULL));
+    if (catalogue.say != NULL)
+        catalogue.say(text);
+}
+
 void persist_note(struct table *t, struct store_batch *b, term key, uint32_t hash)
 {
     struct persist *ps = t->persist;
@@ -337,6 +345,10 @@ void persist_note(struct table *t, struct store_batch *b, term key, uint32_t has
     if (full_key(t, key, bytes, &len) < 0)
         return;     /* such a key was never let in, so nothing of it is in the store */
     here = value_encode(t, key, hash, &value);
+    if (value.len > STORE_VALUE_MAX) {  /* made of parts that were small enough */
+        say_of(t, "a row of table %.200s has become too large and is not stored");
+        here = false;
+    }
     if (ps->keep_ms != 0)
         store_batch_version(ps->store, b, "rows", bytes, len, here ? value.data : NULL, value.len);
     else if (here)
@@ -421,13 +433,8 @@ static term value_decode(struct table *t, struct heap *bag, const void *value, s
 
 static void damaged(struct table *t)
 {
-    char text[300];
-
-    if (atomic_fetch_add(&catalogue.damaged, 1) < 10 && catalogue.say != NULL) {
-        snprintf(text, sizeof text, "a row of table %.200s is damaged and left out",
-                 atom_text(atomic_load(&t->name), NULL));
-        catalogue.say(text);
-    }
+    if (atomic_fetch_add(&catalogue.damaged, 1) < 10)
+        say_of(t, "a row of table %.200s is damaged and left out");
 }
 
 static bool key_is_here(struct table *t, term key, uint32_t hash)

@@ -23,7 +23,6 @@
 #include "table/table.h"
 
 #define PERSIST_KEEP_ALL INT64_MAX
-#define PERSIST_BAG_WORDS_MAX ((size_t)4 << 20)     /* objects of one key of a bag together */
 
 /* Somebody who waits until all rows are in memory. done may run on any thread, and must not block. */
 struct load_waiter {
