@@ -340,6 +340,15 @@ static void rows_drop(struct set *s)
     }
 }
 
+static void counts_reset(struct set *s)
+{
+    for (unsigned i = 0; i < SET_STRIPES; i++) {
+        s->stripe[i].count = 0;
+        s->stripe[i].words = 0;
+        s->stripe[i].ghosts = 0;
+    }
+}
+
 bool set_bury(struct set *s, uint64_t *at, unsigned n)
 {
     uint64_t buckets = atomic_load(&s->buckets);
@@ -366,8 +375,7 @@ void set_move(struct set *s, struct set *to)
         to->segment[k] = TAKE(s->segment[k]);
     atomic_store(&to->buckets, atomic_load(&s->buckets));
     atomic_store_explicit(&s->buckets, SET_STRIPES, memory_order_release);
-    for (unsigned i = 0; i < SET_STRIPES; i++)
-        s->stripe[i].count = s->stripe[i].words = s->stripe[i].ghosts = 0;
+    counts_reset(s);
 }
 
 void set_clear(struct set *s)
@@ -383,8 +391,7 @@ void set_clear(struct set *s)
         return;
     }
     rows_drop(s);
-    for (unsigned i = 0; i < SET_STRIPES; i++)
-        s->stripe[i].count = s->stripe[i].words = s->stripe[i].ghosts = 0;
+    counts_reset(s);
 }
 
 void set_fini(struct set *s)
