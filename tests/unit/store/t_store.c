@@ -277,6 +277,63 @@ static void backup_is_a_store(void **state)
     assert_int_equal(system(path), 0);
 }
 
+static bool slowly(void *arg, const void *key, size_t key_len, const void *value, size_t len)
+{
+    usleep(10000);
+    return true;
+}
+
+static int events[4];
+
+static void on_event(enum store_event event, const char *text)
+{
+    events[event]++;
+}
+
+static void long_readers_are_ended(void **state)
+{
+    struct store_options strict = { .map_bytes = 8 << 20, .reader_max_ms = 10 };
+
+    store_on_event(st, on_event);
+    store_configure(st, &strict);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(store_put(st, "slow", &i, sizeof i, "x", 1), 0);
+    assert_int_equal(store_visit(st, "slow", false, slowly, NULL), -ERR_TIMEOUT);
+    assert_int_equal(events[STORE_READER_ENDED], 1);
+    strict.reader_max_ms = 0;
+    store_configure(st, &strict);
+    assert_int_equal(store_visit(st, "slow", false, count_one, &events[3]), 0);
+}
+
+static uint64_t submit_one(int key)
+{
+    struct store_batch b = { { 0 } };
+
+    store_batch_put(st, &b, "modes", &key, sizeof key, "x", 1);
+    return store_submit(st, &b);
+}
+
+/* With an interval nobody waits for the disk, unless he asks; with off, for the system only. */
+static void other_modes(void **state)
+{
+    struct store_options lazy = { .map_bytes = 8 << 20, .sync = STORE_SYNC_INTERVAL,
+                                  .interval_ms = 60000 };
+    struct store_options off = { .map_bytes = 8 << 20, .sync = STORE_SYNC_OFF };
+    struct buf b = { 0 };
+    int key = 1;
+
+    store_configure(st, &lazy);
+    assert_int_equal(store_wait(st, submit_one(1)), 0);
+    assert_int_equal(store_get(st, "modes", &key, sizeof key, &b), -ERR_NOT_FOUND);
+    assert_int_equal(store_put(st, "modes", "now", 3, "x", 1), 0);  /* takes the other along */
+    assert_int_equal(store_get(st, "modes", &key, sizeof key, &b), 0);
+    store_configure(st, &off);
+    key = 2;
+    assert_int_equal(store_wait(st, submit_one(2)), 0);
+    assert_int_equal(store_get(st, "modes", &key, sizeof key, &b), 0);
+    buf_fini(&b);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -284,7 +341,8 @@ int main(void)
         cmocka_unit_test(all_or_nothing), cmocka_unit_test(damage_is_refused),
         cmocka_unit_test(one_owner), cmocka_unit_test(full_then_grown),
         cmocka_unit_test(versions_are_kept), cmocka_unit_test(dropped_in_the_background),
-        cmocka_unit_test(backup_is_a_store), cmocka_unit_test(newer_format_is_refused),
+        cmocka_unit_test(backup_is_a_store), cmocka_unit_test(long_readers_are_ended),
+        cmocka_unit_test(other_modes), cmocka_unit_test(newer_format_is_refused),
         cmocka_unit_test(no_folder_no_store),
     };
     char path[64];

@@ -160,8 +160,12 @@ int main(void)
         cmocka_unit_test(bytes_have_the_order_of_terms), cmocka_unit_test(limits),
     };
 
+    int rc;
+
     cmocka_set_message_output(CM_OUTPUT_TAP);
     atom_table_init(0);
     heap_bag_init(&heap);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    rc = cmocka_run_group_tests(tests, NULL, NULL);
+    heap_fini(&heap);
+    return rc;
 }
