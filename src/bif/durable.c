@@ -103,7 +103,7 @@ static const char text[] =
     "  idle:\n"
     "    wait @stay\n";
 
-/* --- the list ---------------------------------------------------------------------------------- */
+/* --- the list --------------------------------------------------------------------------------- */
 
 static void number_key(uint64_t n, uint8_t key[8])
 {
@@ -179,7 +179,7 @@ static term durable_term(const struct durable *d, struct heap *h)
     return t != TERM_NONE && is_tuple_n(t, 5) && is_atom(tuple_elem(t, 0)) ? t : TERM_NONE;
 }
 
-/* --- the built-ins -------------------------------------------------------------------------------- */
+/* --- the built-ins ---------------------------------------------------------------------------- */
 
 term bif_store_register(struct process *p, const term *a)
 {
@@ -302,7 +302,7 @@ void durable_names(void (*visit)(void *arg, term name, term start, int64_t since
     heap_fini(&bag);
 }
 
-/* --- after a start ----------------------------------------------------------------------------------- */
+/* --- after a start ---------------------------------------------------------------------------- */
 
 term bif_names_next(struct process *p, const term *a)
 {

@@ -39,7 +39,7 @@ term ets_shown_id(struct process *p, struct table *t)
     return atomic_load(&t->named) ? atomic_load(&t->name) : table_id(t, &p->heap);
 }
 
-/* --- making and owning ----------------------------------------------------------------------------- */
+/* --- making and owning ------------------------------------------------------------------------ */
 
 static bool is_boolean(term t)
 {
@@ -336,7 +336,7 @@ term bif_ets_all(struct process *p, const term *a)
     return table_all(&p->heap);
 }
 
-/* --- objects ---------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 #define GONE(p) bif_badarg_cause((p), ATOM_id)
 
@@ -490,7 +490,7 @@ term bif_ets_delete_all_objects(struct process *p, const term *a)
     return n < 0 ? GONE(p) : buried(p, t, ATOM_true);
 }
 
-/* --- walking ------------------------------------------------------------------------------------------ */
+/* --- walking ---------------------------------------------------------------------------------- */
 
 /* What table_first and the others found: {Key}, {Key, Objects}, TERM_NIL or TERM_NONE. */
 static term step(struct process *p, term found, bool whole)

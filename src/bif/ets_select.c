@@ -14,7 +14,7 @@
 #define OBJECTS_PER_TURN 8000   /* then others have their turn */
 #define NO_BUCKET ((int64_t)1 << 58)
 
-/* --- compiled specifications as terms --------------------------------------------------------------- */
+/* --- compiled specifications as terms --------------------------------------------------------- */
 
 #define blob_spec(b) (*(struct match_spec **)(void *)(b)->data)
 
@@ -39,7 +39,7 @@ static struct match_spec *spec_of(term t)
                                                                    : NULL;
 }
 
-/* --- select ------------------------------------------------------------------------------------------ */
+/* --- select ----------------------------------------------------------------------------------- */
 
 static term continuation(struct process *p, struct table *t, const struct select *s, term id,
                          term spec, term rest)
@@ -346,28 +346,36 @@ term bif_ets_select_reverse_3(struct process *p, const term *a)
 
 term bif_ets_match_2(struct process *p, const term *a)
 {
-    return select_all(p, a, WHO("match", 2), match_compile_pattern(a[1], ATOM_dollar_dollar), SELECT_VALUES, false);
+    return select_all(p, a, WHO("match", 2),
+                      match_compile_pattern(a[1], ATOM_dollar_dollar),
+                      SELECT_VALUES, false);
 }
 
 term bif_ets_match_3(struct process *p, const term *a)
 {
-    return select_limited(p, a, WHO("match", 3), match_compile_pattern(a[1], ATOM_dollar_dollar), false);
+    return select_limited(p, a, WHO("match", 3),
+                      match_compile_pattern(a[1], ATOM_dollar_dollar),
+                      false);
 }
 
 term bif_ets_match_object_2(struct process *p, const term *a)
 {
-    return select_all(p, a, WHO("match_object", 2), match_compile_pattern(a[1], ATOM_dollar_underscore), SELECT_VALUES,
-                      false);
+    return select_all(p, a, WHO("match_object", 2),
+                      match_compile_pattern(a[1], ATOM_dollar_underscore),
+                      SELECT_VALUES, false);
 }
 
 term bif_ets_match_object_3(struct process *p, const term *a)
 {
-    return select_limited(p, a, WHO("match_object", 3), match_compile_pattern(a[1], ATOM_dollar_underscore), false);
+    return select_limited(p, a, WHO("match_object", 3),
+                      match_compile_pattern(a[1], ATOM_dollar_underscore),
+                      false);
 }
 
 term bif_ets_tab2list(struct process *p, const term *a)
 {
-    return select_all(p, a, WHO("tab2list", 1), match_compile_pattern(ATOM_underscore, ATOM_dollar_underscore),
+    return select_all(p, a, WHO("tab2list", 1),
+                      match_compile_pattern(ATOM_underscore, ATOM_dollar_underscore),
                       SELECT_VALUES, false);
 }
 
@@ -394,7 +402,7 @@ term bif_ets_select_replace(struct process *p, const term *a)
     return select_all(p, a, WHO("select_replace", 2), SPEC(a[1]), SELECT_REPLACE, false);
 }
 
-/* --- over lists ---------------------------------------------------------------------------------------- */
+/* --- over lists ------------------------------------------------------------------------------- */
 
 term bif_ets_match_spec_compile(struct process *p, const term *a)
 {
@@ -444,7 +452,7 @@ term bif_ets_match_spec_run(struct process *p, const term *a)
     return list;
 }
 
-/* --- trying out ------------------------------------------------------------------------------------------ */
+/* --- trying out ------------------------------------------------------------------------------- */
 
 /* The lines of errors as [{error, Text}]. */
 static term error_list(struct process *p, struct buf *errors)

@@ -2,9 +2,9 @@
 /*
  * store.c - waiting for the store, and looking into the past of tables
  *
- * A built-in that has changed a persistent table goes on as store:'$await'(Ticket, Result, Strict), which
- * sleeps until the ticket is durable: the scheduler never waits for the disk. One that needs all
- * rows goes on as store:'$loaded'(Table, Function, Arguments), which calls it again once they are
+ * A built-in that has changed a persistent table goes on as store:'$await'(Ticket, Result,
+ * Strict), which sleeps until the ticket is durable: the scheduler never waits for the disk. One
+ * that needs all rows goes on as store:'$loaded'(Table, Function, Arguments), which calls it again once they are
  * there.
  *
  *   store:history(Tab, Key, From, To) -> [{Time, [Object]}]   oldest first; [] for deleted
@@ -41,7 +41,7 @@ term ets_store_error(struct process *p, int rc)
     }
 }
 
-/* --- until a change is durable ------------------------------------------------------------------ */
+/* --- until a change is durable ---------------------------------------------------------------- */
 
 struct await { struct job job; struct store_waiter w; int rc; };
 
@@ -134,7 +134,7 @@ term bif_store_sync(struct process *p, const term *a)
     return wait_ticket(p, store_submit(persist_store(), &b), ATOM_ok, true);
 }
 
-/* --- until all rows are there -------------------------------------------------------------------- */
+/* --- until all rows are there ----------------------------------------------------------------- */
 
 struct loaded { struct job job; struct load_waiter w; };
 
@@ -182,7 +182,7 @@ term ets_wait_loaded(struct process *p, struct table *t, const char *function, s
     return bif_trap(p, own_export("$loaded", 3), 3, args);
 }
 
-/* --- the past -------------------------------------------------------------------------------------- */
+/* --- the past --------------------------------------------------------------------------------- */
 
 struct past {
     struct job job;

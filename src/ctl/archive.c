@@ -91,7 +91,7 @@ static struct tar_header header_make(const char *name, uint64_t size)
     return h;
 }
 
-/* --- writing -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static int write_all(int fd, const void *data, size_t len)
 {
@@ -198,7 +198,7 @@ void archive_abandon(struct archive *a)
     errno = saved;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* A name that a backup may have: nothing that could leave the folder. */
 static bool name_is_good(const char *name)

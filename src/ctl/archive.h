@@ -30,7 +30,7 @@ MUST_CHECK int archive_add_stream(struct archive *a, const char *name,
 MUST_CHECK int archive_finish(struct archive *a, uint64_t *ret_bytes);
 void archive_abandon(struct archive *a);        /* NULL is fine */
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* Unpack the file at path into folder, which exists and is empty. -ERR_SYSTEM with errno,
  * -ERR_FORMAT: not a backup, or damaged; -ERR_VERSION. what says where. head gets the first entry. */

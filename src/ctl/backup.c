@@ -118,7 +118,7 @@ void ctl_backup(struct request *rq)
                    size_text(bytes, size), modules);
 }
 
-/* --- check ---------------------------------------------------------------------------------------- */
+/* --- check ------------------------------------------------------------------------------------ */
 
 static void check_store(struct request *rq)
 {

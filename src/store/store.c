@@ -68,7 +68,7 @@ void store_on_event(struct store *st, store_event_fn *fn)
     atomic_store(&st->on_event, fn);
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* A file cut short would be read beyond its end, which ends the program: refuse it first. */
 static int check_length(struct store *st)
@@ -270,7 +270,7 @@ void store_close(struct store *st)
     mem_free(st);
 }
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 bool store_find_db(struct store *st, const char *name, MDB_dbi *ret)
 {
@@ -411,7 +411,7 @@ int store_visit_from(struct store *st, const char *db, const void *from, size_t 
                     arg);
 }
 
-/* --- looking after it ------------------------------------------------------------------------------ */
+/* --- looking after it ------------------------------------------------------------------------- */
 
 void store_stats(struct store *st, struct store_stats *ret)
 {

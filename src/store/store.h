@@ -125,7 +125,7 @@ struct store_write {
 /* value NULL: delete. Returns when they are durable; always synchronous, whatever the mode. */
 MUST_CHECK int store_write_all(struct store *st, const struct store_write *w, size_t n);
 
-/* --- looking after it --------------------------------------------------------------------------- */
+/* --- looking after it ------------------------------------------------------------------------- */
 
 struct store_stats {
     uint64_t used_bytes, map_bytes, entries, commits, readers;
@@ -136,8 +136,8 @@ void store_stats(struct store *st, struct store_stats *ret);
 
 /* A copy of the store as it is now, without free pages, into the file fd at its present offset. */
 MUST_CHECK int store_backup(struct store *st, int fd);
-/* Read every page and look at every entry; what is wrong is appended to out as lines. 0, -ERR_FORMAT
- * or what kept it from reading. */
+/* Read every page and look at every entry; what is wrong is appended to out as lines. 0,
+ * -ERR_FORMAT or what kept it from reading. */
 MUST_CHECK int store_check(struct store *st, struct buf *out);
 
 #endif

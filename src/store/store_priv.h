@@ -18,7 +18,21 @@
 
 struct database { char *name; MDB_dbi dbi; _Atomic bool is_open; };
 
-struct group;                       /* one submitted batch in the queue */
+/* A batch's operations, one after the other: kind, database, key length (2), value length (4),
+ * key, value. */
+enum op { OP_PUT, OP_DELETE, OP_VERSION, OP_VERSION_DELETE, OP_DROP };
+
+/* Somebody who blocks until his batch is written or has failed. */
+struct outcome { bool known; int rc; };
+
+/* One submitted batch in the queue. */
+struct group {
+    struct group *next;
+    uint64_t ticket;
+    struct buf ops;
+    struct outcome *outcome;    /* [lk] not NULL: tried once; lent by who waits */
+};
+
 struct keep { struct keep *next; int64_t keep_ns; uint8_t group[VERSION_GROUP]; };
 
 struct reader_slot { _Atomic int64_t since_ns; _Atomic bool ended; };   /* since 0: free */
@@ -82,9 +96,27 @@ void env_stop(struct store *st);
 
 MUST_CHECK int writer_start(struct store *st);
 void writer_stop(struct store *st);
+
+/* --- queue.c --- */
+/* The number of the database, which need not exist yet. */
 unsigned writer_db(struct store *st, const char *name);
-/* Open, if need be make, database i in a write transaction. LMDB's code. */
+void group_free(struct group *g);
+/* The first n groups, up to ticket, are on disk: tell who waits, forget them. */
+void groups_done(struct store *st, size_t n, uint64_t ticket);
+/* The first group alone cannot be written. All that wait are told; it stays, unless it is tried
+ * once or can never succeed. */
+void first_failed(struct store *st, int lmdb_rc);
+
+/* --- commit.c; LMDB's codes --- */
+/* Write the n groups from g on in one transaction. */
+MUST_CHECK int write_groups(struct store *st, const struct group *g, size_t n);
+/* Open, if need be make, database i in a write transaction. */
 int writer_open_db(struct store *st, MDB_txn *txn, unsigned i);
+
+/* --- maintain.c --- */
+void readers_look(struct store *st, int64_t max_ns);
+/* A slice of background work in a transaction of its own. True: there may be more. */
+bool maintain(struct store *st);
 
 /* --- versions.c, all inside a write transaction of the writer; LMDB's codes --- */
 int version_put(struct store *st, MDB_txn *txn, MDB_val key, const MDB_val *value, int64_t time);

@@ -40,7 +40,8 @@ static int64_t get_be64(const uint8_t *at)
 
 static bool same_key(MDB_val versioned, const void *key, size_t key_len)
 {
-    return versioned.mv_size == key_len + TIME_BYTES && memcmp(versioned.mv_data, key, key_len) == 0;
+    return versioned.mv_size == key_len + TIME_BYTES &&
+           memcmp(versioned.mv_data, key, key_len) == 0;
 }
 
 static int put_ended(MDB_txn *txn, MDB_dbi ended, MDB_val key, int64_t end, int64_t begin)
@@ -104,7 +105,7 @@ int version_put(struct store *st, MDB_txn *txn, MDB_val key, const MDB_val *valu
     return 0;
 }
 
-/* --- retention --------------------------------------------------------------------------------- */
+/* --- retention -------------------------------------------------------------------------------- */
 
 void versions_keep(struct store *st, const uint8_t group[VERSION_GROUP], int64_t keep_ns)
 {
@@ -221,7 +222,7 @@ int versions_drop(struct store *st, MDB_txn *txn, const char *db, MDB_val prefix
     return rc == 0 ? drop_from(st, txn, "ended", prefix, max, ret_n) : rc;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static bool visit_version(version_fn *visit, void *arg, MDB_val k, MDB_val v)
 {

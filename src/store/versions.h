@@ -3,10 +3,11 @@
  * versions.h - old versions of values, with the time of their commit
  *
  * What is written with store_batch_version leaves its value in the database `versions` too, under
- * key + time; the first VERSION_GROUP bytes of such keys say whose they are. Times are nanoseconds since 1970 and strictly rise from batch to batch, whatever the
- * clock does, also over restarts. A second database, `ended`, lists the versions of each group by
- * the time at which they were followed by another (or, for deletions, made): retention takes from
- * its front, so its cost is that of what it removes.
+ * key + time; the first VERSION_GROUP bytes of such keys say whose they are. Times are nanoseconds
+ * since 1970 and strictly rise from batch to batch, whatever the clock does, also over restarts. A
+ * second database, `ended`, lists the versions of each group by the time at which they were followed
+ * by another (or, for deletions, made): retention takes from its front, so its cost is that of what
+ * it removes.
  */
 #ifndef STORE_VERSIONS_H
 #define STORE_VERSIONS_H

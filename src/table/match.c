@@ -63,7 +63,7 @@ struct match_spec {
     size_t nowned;
 };
 
-/* --- memory ------------------------------------------------------------------------------------ */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void *own(struct match_spec *ms, void *p)
 {
@@ -91,7 +91,7 @@ size_t match_spec_bytes(const struct match_spec *ms)
     return sizeof *ms + ms->words * sizeof(term) + ms->nclauses * sizeof(struct clause);
 }
 
-/* --- variables ----------------------------------------------------------------------------------- */
+/* --- variables -------------------------------------------------------------------------------- */
 
 /* N of an atom '$N', else -1. */
 static int64_t var_number(term t)
@@ -217,7 +217,7 @@ static void vars_collect(struct match_spec *ms, struct clause *c)
         ms->max_vars = kept;
 }
 
-/* --- heads ----------------------------------------------------------------------------------------- */
+/* --- heads ------------------------------------------------------------------------------------ */
 
 static void step_add(struct buf *steps, uint32_t kind, size_t n, term word)
 {
@@ -355,7 +355,7 @@ static bool head_match(struct match_run *run, const struct clause *c, term objec
     return true;
 }
 
-/* --- guards and bodies -------------------------------------------------------------------------- */
+/* --- guards and bodies ------------------------------------------------------------------------ */
 
 struct compiler {
     struct match_spec *ms;
@@ -671,7 +671,7 @@ static term eval(struct eval *v, const struct expr *e, enum lend how)
     return heap_copy(run->heap, t);
 }
 
-/* --- whole specifications ----------------------------------------------------------------------- */
+/* --- whole specifications --------------------------------------------------------------------- */
 
 static struct expr **exprs_compile(struct compiler *k, term list, size_t *ret_n)
 {
@@ -783,7 +783,7 @@ term match_object(struct match_run *run, term object)
     return TERM_NONE;
 }
 
-/* --- keys ------------------------------------------------------------------------------------------- */
+/* --- keys ------------------------------------------------------------------------------------- */
 
 size_t match_clauses(const struct match_spec *ms)
 {

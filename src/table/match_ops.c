@@ -215,7 +215,7 @@ static term op_plus(struct heap *h, const term *a)
     return is_number(a[0]) ? a[0] : TERM_NONE;
 }
 
-/* --- booleans ------------------------------------------------------------------------------------ */
+/* --- booleans --------------------------------------------------------------------------------- */
 
 static term op_not(struct heap *h, const term *a)
 {

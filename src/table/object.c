@@ -10,7 +10,7 @@
 #define is_ordered(t) ((t)->type == TABLE_ORDERED_SET)
 #define is_gone(t)    atomic_load_explicit(&(t)->deleted, memory_order_relaxed)
 
-/* --- locking: the stripe of a key, or the whole tree --------------------------------------------- */
+/* --- locking: the stripe of a key, or the whole tree ------------------------------------------ */
 
 static bool key_lock(struct table *t, term key, uint32_t *ret_hash)
 {
@@ -92,7 +92,7 @@ static term objects_copy(struct table *t, struct heap *h, struct row *r, term ke
     return list;
 }
 
-/* --- sizes ------------------------------------------------------------------------------------------- */
+/* --- sizes ------------------------------------------------------------------------------------ */
 
 int64_t table_size(struct table *t)
 {
@@ -113,7 +113,7 @@ bool table_is_object(const struct table *t, term object)
 
 #define object_key(t, object) tuple_elem(object, (t)->keypos - 1)
 
-/* --- inserting ------------------------------------------------------------------------------------- */
+/* --- inserting -------------------------------------------------------------------------------- */
 
 static void insert_locked(struct table *t, term object, uint32_t hash)
 {
@@ -225,7 +225,7 @@ int table_insert_new_list(struct table *t, term list)
     return here ? !found : TABLE_GONE;
 }
 
-/* --- looking up -------------------------------------------------------------------------------------- */
+/* --- looking up ------------------------------------------------------------------------------- */
 
 int table_member(struct table *t, term key)
 {
@@ -293,7 +293,7 @@ term table_lookup_element(struct table *t, struct heap *h, term key, uint64_t po
     return result;
 }
 
-/* --- removing ---------------------------------------------------------------------------------------- */
+/* --- removing --------------------------------------------------------------------------------- */
 
 static void remove_locked(struct table *t, term key, uint32_t hash)
 {
@@ -431,7 +431,7 @@ int table_update(struct table *t, term key, table_change *fn, void *ctx)
     return here ? r != NULL : TABLE_GONE;
 }
 
-/* --- walking by key ------------------------------------------------------------------------------------ */
+/* --- walking by key --------------------------------------------------------------------------- */
 
 /* What first, next and so on give for the row found (under its lock). */
 static term found_key(struct table *t, struct heap *h, struct row *r, uint32_t hash, bool whole)
@@ -574,7 +574,7 @@ term table_slot(struct table *t, struct heap *h, uint64_t n, bool *ret_end)
     return list;
 }
 
-/* --- many objects ------------------------------------------------------------------------------------------ */
+/* --- many objects ----------------------------------------------------------------------------- */
 
 void select_init(struct select *s, struct match_run *run, enum select_what what)
 {

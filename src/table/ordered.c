@@ -61,7 +61,7 @@ static void separator_free(struct separator *s)
     slab_free(s, sizeof *s + s->words * sizeof(term));
 }
 
-/* --- finding ------------------------------------------------------------------------------------ */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 /* How many of keys[0..n) are < key. */
 static uint32_t keys_below(const term *keys, uint32_t n, term key)
@@ -135,7 +135,7 @@ struct row *ordered_find(struct ordered *o, term key)
     return i < leaf->n && key_cmp(leaf->keys[i], key) == 0 ? leaf->rows[i] : NULL;
 }
 
-/* --- inserting ------------------------------------------------------------------------------------ */
+/* --- inserting -------------------------------------------------------------------------------- */
 
 static struct leaf *leaf_new(void)
 {
@@ -288,7 +288,7 @@ void ordered_replace(struct ordered *o, struct row *with)
     ordered_insert(o, with);
 }
 
-/* --- removing ------------------------------------------------------------------------------------ */
+/* --- removing --------------------------------------------------------------------------------- */
 
 /* Take child i out of the node; its separator goes too. */
 static void inner_cut(struct inner *in, uint32_t i)
@@ -357,7 +357,7 @@ struct row *ordered_remove(struct ordered *o, term key)
     return r;
 }
 
-/* --- places ---------------------------------------------------------------------------------------- */
+/* --- places ----------------------------------------------------------------------------------- */
 
 static const struct place nowhere = { NULL, 0 };
 
@@ -474,7 +474,7 @@ struct place ordered_range_end(struct ordered *o, range_cmp *cmp, const void *ra
     return place_below(leaf, i);
 }
 
-/* --- whole trees ------------------------------------------------------------------------------------ */
+/* --- whole trees ------------------------------------------------------------------------------ */
 
 static void inner_free(struct inner *in, unsigned height)
 {

@@ -35,8 +35,8 @@ void ordered_fini(struct ordered *o);
 void ordered_clear(struct ordered *o);
 /* Make `to` the owner of the tree, o an empty one. */
 void ordered_move(struct ordered *o, struct ordered *to);
-/* Free up to n leaves of a tree that nobody else has; false: that was all, and only its inner nodes are left
- * (ordered_fini). */
+/* Free up to n leaves of a tree that nobody else has; false: that was all, and only its inner
+ * nodes are left (ordered_fini). */
 bool ordered_bury(struct ordered *o, unsigned n);
 
 struct row *ordered_find(struct ordered *o, term key);

@@ -2,7 +2,8 @@
 /*
  * persist.c - tables whose rows are in the store too
  *
- * Locks: catalogue_lock (ids) may be taken under any lock of a table and takes none but the store's.
+ * Locks: that of the catalogue (ids) may be taken under any lock of a table and takes none but the
+ * store's.
  */
 #include "table/persist.h"
 
@@ -42,7 +43,7 @@ uint64_t persist_damaged_rows(void)
     return atomic_load(&catalogue.damaged);
 }
 
-/* --- the catalogue ------------------------------------------------------------------------------ */
+/* --- the catalogue ---------------------------------------------------------------------------- */
 
 static void id_put(uint8_t id[ID_BYTES], uint32_t n)
 {
@@ -220,7 +221,7 @@ void persist_drop(struct table *t)
     persist_submit(t, &b);
 }
 
-/* --- keys and values ------------------------------------------------------------------------------- */
+/* --- keys and values -------------------------------------------------------------------------- */
 
 #define KEY_BYTES (ID_BYTES + SORTKEY_MAX)
 
@@ -410,7 +411,7 @@ uint64_t table_ticket(struct table *t)
     return atomic_load_explicit(&ps->ticket, memory_order_relaxed);
 }
 
-/* --- reading rows in ------------------------------------------------------------------------------ */
+/* --- reading rows in -------------------------------------------------------------------------- */
 
 /* A row as it was stored; TERM_NONE: it is damaged. */
 static term value_decode(struct table *t, struct heap *bag, const void *value, size_t len)
@@ -589,7 +590,7 @@ bool persist_await_load(struct table *t, struct load_waiter *w)
     return loading;
 }
 
-/* --- start and stop -------------------------------------------------------------------------------- */
+/* --- start and stop --------------------------------------------------------------------------- */
 
 struct loads { struct table **at; size_t n; };
 
@@ -730,7 +731,7 @@ void persist_stop(void)
     catalogue.store = NULL;
 }
 
-/* --- history ------------------------------------------------------------------------------------- */
+/* --- history ---------------------------------------------------------------------------------- */
 
 struct versions { struct buf *out; size_t max_bytes; bool full; };
 

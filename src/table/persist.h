@@ -24,7 +24,7 @@
 
 #define PERSIST_KEEP_ALL INT64_MAX
 
-/* Somebody who waits until all rows are in memory. done may run on any thread, and must not block. */
+/* Somebody who waits until all rows are in memory. done runs on any thread, and must not block. */
 struct load_waiter {
     struct load_waiter *next;
     void (*done)(struct load_waiter *w);
@@ -61,7 +61,7 @@ int persist_check_objects(struct table *t, term list);
 int persist_check_key(struct table *t, term key);
 int persist_check_part(struct table *t, term part);
 
-/* --- under the lock of the key, for tables with t->persist only -------------------------------- */
+/* --- under the lock of the key, for tables with t->persist only ------------------------------- */
 
 /* See to it that the rows of key are in memory. */
 void persist_fault(struct table *t, term key, uint32_t hash);

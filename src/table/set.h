@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * set.h - set, bag and duplicate_bag: chained hashing that grows and shrinks by one bucket at a time
+ * set.h - set, bag and duplicate_bag: chained hashing that grows and shrinks bucket by bucket
  *
  * A bucket belongs to the stripe of its low bits, which stay the same when it is split; whoever
  * holds the stripe may touch its buckets. Rows of one key are neighbours, the newest first.
@@ -36,7 +36,7 @@ struct set {
 
 void set_init(struct set *s, unsigned keypos, bool is_bag, bool keep_equal);
 void set_fini(struct set *s);           /* nobody else has it; frees all rows */
-/* Make `to` the owner of all rows and buckets, s an empty one; under all locks, which stay with s. */
+/* Make `to` the owner of all rows and buckets, s an empty one; under all locks, which s keeps. */
 void set_move(struct set *s, struct set *to);
 /* Free the rows of up to n buckets from *at on, which moves; false: that was all. */
 bool set_bury(struct set *s, uint64_t *at, unsigned n);
@@ -51,7 +51,7 @@ void set_unlock_all(struct set *s);
 int64_t set_count(const struct set *s);
 int64_t set_words(const struct set *s);
 
-/* --- under the stripe of hash -------------------------------------------------------------------- */
+/* --- under the stripe of hash ----------------------------------------------------------------- */
 
 /* Link to the first row of key, ghosts only if asked for; NULL: none. */
 struct row **set_find(struct set *s, term key, uint32_t hash, bool ghosts);
@@ -63,7 +63,7 @@ void set_insert_locked(struct set *s, term object, uint32_t hash);
 void set_remove_locked(struct set *s, struct row **link);
 void set_replace_locked(struct set *s, struct row **link, struct row *with);
 
-/* --- with no lock held ------------------------------------------------------------------------- */
+/* --- with no lock held ------------------------------------------------------------------------ */
 
 void set_grow(struct set *s);           /* split buckets if there are too many rows for them */
 void set_shrink_slow(struct set *s);

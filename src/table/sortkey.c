@@ -164,7 +164,7 @@ static void put_float(struct writer *w, double d)
     put_number(w, u >> 63, exp - 1023, digits, 8);
 }
 
-/* --- the rest ----------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 static void put_term(struct writer *w, term t);
 
@@ -309,7 +309,7 @@ int sortkey_make(term key, bool exact, uint8_t out[SORTKEY_MAX], size_t *ret_len
     return w.rc;
 }
 
-/* --- what can be stored ----------------------------------------------------------------------------- */
+/* --- what can be stored ----------------------------------------------------------------------- */
 
 struct pile { term few[64], *at; size_t n, cap; };
 

@@ -109,7 +109,7 @@ static void name_drop(term name)
     atomic_store(&name_slot(atomic_load(&names), name)->table, NULL);
 }
 
-/* --- identifiers --------------------------------------------------------------------------------- */
+/* --- identifiers ------------------------------------------------------------------------------ */
 
 #define blob_table(b) (*(struct table **)(void *)(b)->data)
 
@@ -244,7 +244,7 @@ bool table_take_owner(struct table *t, term pid)
     return true;
 }
 
-/* --- making and deleting --------------------------------------------------------------------------- */
+/* --- making and deleting ---------------------------------------------------------------------- */
 
 static void heir_put(struct table *t, term heir, term data)
 {
@@ -447,7 +447,13 @@ term table_all(struct heap *h)
  * Freeing takes as long as filling did. Whoever deletes such a table goes on in slices, and may do
  * so for another; what nobody buries any more stays until the next one comes.
  */
-struct grave { struct grave *next; bool is_ordered; uint64_t at; struct set set; struct ordered ordered; };
+struct grave {
+    struct grave *next;
+    bool is_ordered;
+    uint64_t at;            /* sets: the next bucket */
+    struct set set;
+    struct ordered ordered;
+};
 
 static pthread_mutex_t graves_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct grave *graves;            /* [lk graves] */
@@ -515,7 +521,7 @@ void table_empty_locked(struct table *t)
     grave_add(g);
 }
 
-/* --- heirs and fixing ---------------------------------------------------------------------------------- */
+/* --- heirs and fixing ------------------------------------------------------------------------- */
 
 void table_set_heir(struct table *t, term heir, term data)
 {

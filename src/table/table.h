@@ -64,7 +64,7 @@ struct table_options {
     struct persist *persist;
 };
 
-/* --- finding ------------------------------------------------------------------------------------ */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 /* NULL: the name is taken. */
 struct table *table_new(term name, term owner, const struct table_options *opt);
@@ -89,7 +89,7 @@ void table_visit(void (*visit)(void *arg, struct table *t), void *arg);
 /* Identifiers (names of named tables) of all tables, as a list on h. */
 term table_all(struct heap *h);
 
-/* --- owners, heirs and fixing -------------------------------------------------------------------- */
+/* --- owners, heirs and fixing ----------------------------------------------------------------- */
 
 /* Any table that pid owns; NULL: none. Cheap when there never was one. */
 struct table *table_of_owner(term pid);
@@ -105,7 +105,7 @@ bool table_unfix(struct table *t, term pid);
 void table_unfix_all(term pid);             /* pid is gone */
 bool table_is_fixed(struct table *t);
 
-/* --- objects ---------------------------------------------------------------------------------------- */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 int64_t table_size(struct table *t);
 int64_t table_memory_words(struct table *t);
@@ -141,7 +141,7 @@ term table_prev(struct table *t, struct heap *h, term key, bool whole);
  * TERM_NONE: farther behind. */
 term table_slot(struct table *t, struct heap *h, uint64_t n, bool *ret_end);
 
-/* --- many objects ------------------------------------------------------------------------------------ */
+/* --- many objects ----------------------------------------------------------------------------- */
 
 enum select_what { SELECT_VALUES, SELECT_COUNT, SELECT_DELETE, SELECT_REPLACE };
 
