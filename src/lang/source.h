@@ -10,7 +10,7 @@
 
 #include "base/arena.h"
 
-#define SOURCE_BYTES_MAX (64u << 20)
+#define SOURCE_BYTES_MAX (16u << 20)
 #define SOURCE_BLOCK     256u
 
 /* from..to of file number `file` of one compile; to is behind the last byte. from == to marks a

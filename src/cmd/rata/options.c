@@ -42,6 +42,8 @@ static bool one_option(struct rata_options *o, int *i, int argc, char **argv)
         o->json = true;
     } else if (strcmp(w, "--werror") == 0) {
         o->werror = true;
+    } else if (strcmp(w, "--watch") == 0) {
+        o->watch = true;
     } else if (strcmp(w, "--with-runtime") == 0) {
         o->with_runtime = true;
     } else if (strcmp(w, "--library") == 0) {

@@ -19,7 +19,7 @@ enum { RATA_OK = 0, RATA_CRASHED = 1, RATA_ERRORS = 2, RATA_USAGE = 64, RATA_NO_
 
 /* --- options that several commands take (options.c) --- */
 struct rata_options {
-    bool json, werror, help;
+    bool json, werror, watch;
     const char *out;                /* -o */
     const char *eval;               /* -e */
     const char *node;               /* --node */

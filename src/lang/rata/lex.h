@@ -38,7 +38,7 @@ struct tokens {
 
 /* Cut source number `file` of d into tokens, in d's arena. Stops early, with an error, after
  * TOKENS_MAX. comments (may be NULL) gets the spans of all comments, for the formatter. */
-#define TOKENS_MAX (8u << 20)
+#define TOKENS_MAX (2u << 20)
 struct comments { struct span *at; size_t n, cap; };
 
 void rata_lex(struct diags *d, uint32_t file, struct tokens *ret_tokens, struct comments *comments);

@@ -552,7 +552,8 @@ static void slots_of(struct slots *s, struct node *n)
     for (size_t i = 0; i < n->list.n; i++) {
         struct node *kid = n->list.at[i];
 
-        if (kid->kind == N_PAIR || kid->kind == N_KEYWORDS)
+        if (kid->kind == N_PAIR || kid->kind == N_KEYWORDS
+            || (n->meaning == MEANS_DYNAMIC_CALL && i == 2))    /* the written arguments */
             slots_of(s, kid);
         else
             slot_add(s, &n->list.at[i]);
