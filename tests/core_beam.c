@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * core_beam.c - compile a module of Core, written as text, to a .beam file; for tests of the emitter
+ * core_beam.c - compile a module of Core, written as text, to a .beam file; for tests
  *
  *   core_beam FILE.core DIR        writes DIR/<name of the module>.beam
  *   core_beam -d FILE.core         prints the module as it was read

@@ -44,7 +44,7 @@ static void emit(struct code *c, enum beam_op op, size_t n, const struct beam_ar
     (struct beam_arg[]){ __VA_ARGS__ })
 #define EMIT0(c, op) emit((c), BOP_##op, 0, NULL)
 
-/* --- operands ---------------------------------------------------------------------------------- */
+/* --- operands --------------------------------------------------------------------------------- */
 
 static struct beam_arg reg(const struct code *c, uint32_t var)
 {
@@ -102,7 +102,7 @@ static struct beam_arg in_register(struct code *c, struct low_val v, uint32_t li
     return BARG_X(live);
 }
 
-/* --- moving at once ---------------------------------------------------------------------------- */
+/* --- moving at once --------------------------------------------------------------------------- */
 
 static void move_later(struct code *c, struct beam_arg from, struct beam_arg to)
 {
@@ -170,7 +170,7 @@ static void move_args(struct code *c, const struct low_instr *in)
     move_all(c);
 }
 
-/* --- room and live registers ------------------------------------------------------------------- */
+/* --- room and live registers ------------------------------------------------------------------ */
 
 /* live registers must all hold terms: put one where there is none. Then nothing above is set. */
 static uint32_t live(struct code *c, const struct low_instr *in, uint32_t n)
@@ -272,7 +272,7 @@ static void ask_room(struct code *c, const struct low_instr *in)
     c->room = 1;
 }
 
-/* --- lines ------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 static void line(struct code *c, const struct low_instr *in)
 {
@@ -286,7 +286,7 @@ static void line(struct code *c, const struct low_instr *in)
     c->file = in->file;
 }
 
-/* --- jumping ----------------------------------------------------------------------------------- */
+/* --- jumping ---------------------------------------------------------------------------------- */
 
 static struct beam_arg label(const struct low_block *b)
 {
@@ -410,7 +410,7 @@ static void emit_switch(struct code *c, const struct low_instr *in)
          (struct beam_arg[]){ a, label(in->to[in->n_to - 1]), take_list(c) });
 }
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static uint32_t import(struct code *c, const struct core_atom *module,
                        const struct core_atom *function, uint32_t arity)
@@ -498,7 +498,7 @@ static void emit_tail_call(struct code *c, const struct low_instr *in)
     }
 }
 
-/* --- building ---------------------------------------------------------------------------------- */
+/* --- building --------------------------------------------------------------------------------- */
 
 static void emit_tuple(struct code *c, const struct low_instr *in)
 {
@@ -657,7 +657,7 @@ static void emit_part(struct code *c, const struct low_instr *in)
         EMIT(c, get_tuple_element, s, BARG_U(in->imm), dst(c, in, 0));
 }
 
-/* --- matching bits ----------------------------------------------------------------------------- */
+/* --- matching bits ---------------------------------------------------------------------------- */
 
 static void emit_bits_get(struct code *c, const struct low_instr *in)
 {
@@ -735,7 +735,7 @@ static void emit_map_get(struct code *c, const struct low_instr *in)
     jump(c, in->to[0]);
 }
 
-/* --- one instruction --------------------------------------------------------------------------- */
+/* --- one instruction -------------------------------------------------------------------------- */
 
 static void emit_jump(struct code *c, const struct low_instr *in)
 {
@@ -965,7 +965,7 @@ static void emit_term(struct code *c, const struct low_instr *in)
     now_set_dsts(c, in);
 }
 
-/* --- blocks ------------------------------------------------------------------------------------ */
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 /* Slots that the block sets before anything can look at the frame. */
 static void clear_slots(struct code *c, const struct low_instr *in)

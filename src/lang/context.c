@@ -25,7 +25,7 @@ static bool dominates(const struct low_block *a, const struct low_block *b)
     return a == b;
 }
 
-/* --- the callee -------------------------------------------------------------------------------- */
+/* --- the callee ------------------------------------------------------------------------------- */
 
 /* The instruction that begins to match parameter i, if there is just one and it comes before all
  * other uses. */
@@ -103,7 +103,7 @@ void context_accepts(struct low *l)
                                                                     : CONTEXT_NEVER;
 }
 
-/* --- the caller -------------------------------------------------------------------------------- */
+/* --- the caller ------------------------------------------------------------------------------- */
 
 static bool touches(const struct low_instr *from, const struct low_instr *to, uint32_t var)
 {
@@ -178,7 +178,7 @@ void context_hand_on(struct low *l)
         }
 }
 
-/* --- making binaries of contexts --------------------------------------------------------------- */
+/* --- making binaries of contexts -------------------------------------------------------------- */
 
 /* In front of `in`: the bitstring from where the context stood at first. */
 static uint32_t remake(struct low *l, struct low_block *b, struct low_instr *in, uint32_t context,
@@ -214,7 +214,8 @@ static uint32_t first_position(struct low *l, struct low_block *begun, uint32_t 
 
 /* The end of all clauses, reached from both sides: ways on which the match had begun get their
  * own. */
-static struct low_block *split_end(struct low *l, struct low_block *b, const struct low_block *begun)
+static struct low_block *split_end(struct low *l, struct low_block *b,
+                                   const struct low_block *begun)
 {
     struct low_block *own = low_block_new(l, b->handler);
     struct low_instr *copy = low_instr_bare(l, LO_FUNC_INFO, b->last->n, 0, 0);

@@ -18,7 +18,7 @@ static char *dup_text(struct core_module *m, const char *s)
     return s == NULL ? NULL : arena_strndup(m->arena, s, strlen(s));
 }
 
-/* --- modules ----------------------------------------------------------------------------------- */
+/* --- modules ---------------------------------------------------------------------------------- */
 
 struct core_module *core_module_new(struct arena *arena, const char *name, size_t len)
 {
@@ -76,7 +76,7 @@ struct core_function *core_add_function(struct core_module *m, const char *name,
     return f;
 }
 
-/* --- constants --------------------------------------------------------------------------------- */
+/* --- constants -------------------------------------------------------------------------------- */
 
 static uint32_t hash_bytes(const char *p, size_t len)
 {
@@ -342,7 +342,7 @@ bool cc_is_atom(const struct core_const *c, const char *name)
     return c->kind == CC_ATOM && strcmp(c->atom->name, name) == 0;
 }
 
-/* --- expressions ------------------------------------------------------------------------------- */
+/* --- expressions ------------------------------------------------------------------------------ */
 
 static struct core_expr *new_expr(struct core_module *m, enum core_kind kind, struct core_span at)
 {
@@ -729,7 +729,7 @@ struct core_expr *core_prim(struct core_module *m, struct core_span at, enum cor
     return e;
 }
 
-/* --- patterns ---------------------------------------------------------------------------------- */
+/* --- patterns --------------------------------------------------------------------------------- */
 
 static struct core_pat *new_pat(struct core_module *m, enum core_pat_kind kind,
                                 struct core_span at)

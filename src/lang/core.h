@@ -40,7 +40,7 @@ struct core_span {
     uint32_t line, column, end_line, end_column;
 };
 
-/* --- constants --------------------------------------------------------------------------------- */
+/* --- constants -------------------------------------------------------------------------------- */
 
 /* Interned: two atoms of a module are the same pointer when their names are equal. */
 struct core_atom {
@@ -60,7 +60,7 @@ struct core_const {
     bool negative;                              /* CC_BIG */
     uint8_t last_bits;                          /* CC_BITS: bits used of the last byte, 1 to 8 */
     uint32_t depth;                             /* of nesting; lists count one for their length */
-    uint32_t n;                                 /* bytes, elements, or pairs; arity of an external */
+    uint32_t n;                                 /* bytes, elements, pairs; arity of an external */
     union {
         int64_t i;                              /* CC_INT */
         double real;                            /* CC_FLOAT, finite */
@@ -72,7 +72,7 @@ struct core_const {
     };
 };
 
-/* --- variables and patterns -------------------------------------------------------------------- */
+/* --- variables and patterns ------------------------------------------------------------------- */
 
 typedef uint32_t core_var;                      /* number in a module; 0 is none */
 
@@ -123,7 +123,7 @@ struct core_pat {
     };
 };
 
-/* --- expressions ------------------------------------------------------------------------------- */
+/* --- expressions ------------------------------------------------------------------------------ */
 
 enum core_kind {
     CORE_LIT, CORE_VAR,
@@ -190,7 +190,7 @@ struct core_expr {
         struct { struct core_expr **args;                       /* tuple, cons, calls, prim ... */
                  union {
                      enum core_prim prim;                       /* CORE_PRIM */
-                     const struct core_atom *name;              /* CORE_CALL, CORE_LOCAL (n: arity) */
+                     const struct core_atom *name;              /* CORE_CALL, CORE_LOCAL: n is arity */
                      struct core_expr *callee;                  /* CORE_APPLY */
                      struct core_label *label;                  /* CORE_JUMP */
                      struct { struct core_expr *module, *function; };       /* CORE_REMOTE */
@@ -228,7 +228,7 @@ struct core_try {
     core_var class, reason, trace;  /* trace: raw, for PRIM_RERAISE and PRIM_STACKTRACE alone */
 };
 
-/* --- modules ----------------------------------------------------------------------------------- */
+/* --- modules ---------------------------------------------------------------------------------- */
 
 struct core_function {
     const struct core_atom *name;
@@ -271,7 +271,7 @@ void core_add_attribute(struct core_module *m, const char *key, const struct cor
 struct core_function *core_add_function(struct core_module *m, const char *name, size_t len,
                                         struct core_fun *fun, bool exported);
 
-/* --- making constants -------------------------------------------------------------------------- */
+/* --- making constants ------------------------------------------------------------------------- */
 
 const struct core_atom *core_atom(struct core_module *m, const char *name, size_t len);
 
@@ -299,7 +299,7 @@ const struct core_const *cc_external(struct core_module *m, const struct core_at
 bool cc_equal(const struct core_const *a, const struct core_const *b);      /* =:= */
 bool cc_is_atom(const struct core_const *c, const char *name);
 
-/* --- making expressions ------------------------------------------------------------------------ */
+/* --- making expressions ----------------------------------------------------------------------- */
 
 struct core_expr *core_lit(struct core_module *m, struct core_span at, const struct core_const *c);
 struct core_expr *core_use(struct core_module *m, struct core_span at, core_var var);
@@ -379,7 +379,7 @@ struct core_expr *core_or(struct core_module *m, struct core_span at, struct cor
 struct core_expr *core_prim(struct core_module *m, struct core_span at, enum core_prim prim,
                             struct core_expr *const *args, size_t n);
 
-/* --- making patterns --------------------------------------------------------------------------- */
+/* --- making patterns -------------------------------------------------------------------------- */
 
 struct core_pat *cp_any(struct core_module *m, struct core_span at);
 struct core_pat *cp_var(struct core_module *m, struct core_span at, core_var var);
@@ -398,7 +398,7 @@ struct core_pat *cp_map(struct core_module *m, struct core_span at,
 struct core_pat *cp_bits(struct core_module *m, struct core_span at,
                          const struct core_segment *segments, size_t n);
 
-/* --- looking at it ----------------------------------------------------------------------------- */
+/* --- looking at it ---------------------------------------------------------------------------- */
 
 /* Append the module in a text form for tests and people, one construct a line. */
 void core_dump(struct buf *out, const struct core_module *m);

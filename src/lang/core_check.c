@@ -48,7 +48,7 @@ static void bug(struct check *c, struct core_span at, const char *what)
 
 static void check_expr(struct check *c, const struct core_expr *e);
 
-/* --- scopes ------------------------------------------------------------------------------------ */
+/* --- scopes ----------------------------------------------------------------------------------- */
 
 static void bind(struct check *c, core_var v, struct core_span at)
 {
@@ -92,7 +92,7 @@ static void check_args(struct check *c, const struct core_expr *e)
         check_inner(c, e->args[i]);
 }
 
-/* --- patterns ---------------------------------------------------------------------------------- */
+/* --- patterns --------------------------------------------------------------------------------- */
 
 /* A variable of the clause whose first one is scope[from]. */
 static void bind_pattern(struct check *c, core_var v, size_t from, struct core_span at)
@@ -161,7 +161,7 @@ static void check_pat(struct check *c, const struct core_pat *p, size_t from)
     }
 }
 
-/* --- guards ------------------------------------------------------------------------------------ */
+/* --- guards ----------------------------------------------------------------------------------- */
 
 static void check_guard(struct check *c, const struct core_expr *e)
 {
@@ -204,7 +204,7 @@ static void check_guard(struct check *c, const struct core_expr *e)
         check_guard(c, e->args[i]);
 }
 
-/* --- expressions ------------------------------------------------------------------------------- */
+/* --- expressions ------------------------------------------------------------------------------ */
 
 static void check_fun(struct check *c, const struct core_fun *f)
 {

@@ -51,7 +51,7 @@ static void *fail(struct text *t, const char *fmt, ...)
     return NULL;
 }
 
-/* --- tokens ------------------------------------------------------------------------------------ */
+/* --- tokens ----------------------------------------------------------------------------------- */
 
 static void skip_blanks(struct text *t)
 {
@@ -188,7 +188,7 @@ static uint32_t take_number(struct text *t, uint32_t max)
     return (uint32_t)v;
 }
 
-/* --- names ------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static const struct name *find_name(const struct text *t, const char *word, bool label)
 {
@@ -229,7 +229,7 @@ static size_t take_params(struct text *t, core_var **ret)
     return n;
 }
 
-/* --- constants --------------------------------------------------------------------------------- */
+/* --- constants -------------------------------------------------------------------------------- */
 
 static const struct core_const *take_int(struct text *t)
 {
@@ -279,7 +279,7 @@ static const struct core_const *take_simple(struct text *t)
     return c;
 }
 
-/* --- lists of things --------------------------------------------------------------------------- */
+/* --- lists of things -------------------------------------------------------------------------- */
 
 struct exprs { struct core_expr **e; size_t n, cap; };
 
@@ -323,7 +323,7 @@ static struct pats take_pats(struct text *t)
     return list;
 }
 
-/* --- segments ---------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 static const char *const segment_names[] = { "integer", "float", "binary", "utf8", "utf16",
                                              "utf32", "string" };
@@ -372,7 +372,7 @@ static struct core_segment *take_segments(struct text *t, bool pattern, size_t *
     return list;
 }
 
-/* --- patterns ---------------------------------------------------------------------------------- */
+/* --- patterns --------------------------------------------------------------------------------- */
 
 static core_var use_name(struct text *t)
 {
@@ -481,7 +481,7 @@ static struct core_pat *take_pat(struct text *t)
     return t->rc == 0 ? p : NULL;
 }
 
-/* --- expressions ------------------------------------------------------------------------------- */
+/* --- expressions ------------------------------------------------------------------------------ */
 
 /* ((p...) guard|- body), the bracket taken already. */
 static struct core_clause *take_clause(struct text *t, struct core_span at)
@@ -793,7 +793,7 @@ static struct core_expr *take_expr(struct text *t)
     return t->rc == 0 ? e : NULL;
 }
 
-/* --- modules ----------------------------------------------------------------------------------- */
+/* --- modules ---------------------------------------------------------------------------------- */
 
 struct export { const char *name; uint32_t arity; };
 

@@ -28,7 +28,7 @@ void unit_fail(struct unit *u, int rc, struct core_span at, const char *fmt, ...
     va_end(ap);
 }
 
-/* --- functions --------------------------------------------------------------------------------- */
+/* --- functions -------------------------------------------------------------------------------- */
 
 static size_t name_slot(const struct unit *u, const struct core_atom *name, unsigned arity)
 {
@@ -84,7 +84,7 @@ static void add_functions(struct unit *u)
     }
 }
 
-/* --- closures ---------------------------------------------------------------------------------- */
+/* --- closures --------------------------------------------------------------------------------- */
 
 /* The free variables of f with known functions replaced by theirs, each once. */
 static void expand_free(struct unit *u, struct fun_info *f)
@@ -141,7 +141,7 @@ struct low_function *unit_lambda(struct unit *u, struct core_fun *f, const core_
     return info->low;
 }
 
-/* --- one function ------------------------------------------------------------------------------ */
+/* --- one function ----------------------------------------------------------------------------- */
 
 static void optimise(struct low *l)
 {
@@ -193,7 +193,7 @@ static void compile_functions(struct unit *u)
         end_function(u, f);
 }
 
-/* --- the module -------------------------------------------------------------------------------- */
+/* --- the module ------------------------------------------------------------------------------- */
 
 static void add_module_info(struct unit *u, uint32_t arity)
 {

@@ -54,7 +54,7 @@ void low_dominators(struct low *l)
     }
 }
 
-/* --- types ------------------------------------------------------------------------------------- */
+/* --- types ------------------------------------------------------------------------------------ */
 
 static unsigned lit_type(const struct core_const *c)
 {
@@ -190,7 +190,7 @@ static int test_outcome(const struct facts *f, const struct bif_row *row,
     return -1;
 }
 
-/* --- operations -------------------------------------------------------------------------------- */
+/* --- operations ------------------------------------------------------------------------------- */
 
 static bool fold_int(const char *op, int64_t a, int64_t b, int64_t *ret)
 {
@@ -387,7 +387,7 @@ static void visit_instr(struct facts *f, struct low_block *b, struct low_instr *
     }
 }
 
-/* --- branches ---------------------------------------------------------------------------------- */
+/* --- branches --------------------------------------------------------------------------------- */
 
 static void become_jump(struct facts *f, struct low_block *b, uint32_t way)
 {

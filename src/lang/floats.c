@@ -2,9 +2,10 @@
 /*
  * floats.c - chains of float arithmetic without a box between
  *
- * Between two calls, an operation whose result is a float for sure and that takes from, or gives to,
- * another such one works on float registers. Its result becomes a term only if something else needs
- * it. A single operation is left alone: unpacking, working and packing costs more than it saves.
+ * Between two calls, an operation whose result is a float for sure and that takes from, or gives
+ * to, another such one works on float registers. Its result becomes a term only if something else
+ * needs it. A single operation is left alone: unpacking, working and packing costs more than it
+ * saves.
  */
 #include "lang/low.h"
 

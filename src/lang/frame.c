@@ -25,7 +25,7 @@ bool low_clobbers(const struct low_instr *in)
            || in->op == LO_TRY_CASE;
 }
 
-/* --- liveness ---------------------------------------------------------------------------------- */
+/* --- liveness --------------------------------------------------------------------------------- */
 
 struct use { uint32_t var; struct low_block *b; };
 
@@ -146,7 +146,7 @@ void low_liveness(struct low *l)
         spread(&v, v.uses[i].var, v.uses[i].b);
 }
 
-/* --- which blocks ------------------------------------------------------------------------------ */
+/* --- which blocks ----------------------------------------------------------------------------- */
 
 static bool only_raises(const struct low_block *b)
 {
@@ -352,7 +352,7 @@ static void place_frames(struct low *l)
     low_order(l);
 }
 
-/* --- which variables --------------------------------------------------------------------------- */
+/* --- which variables -------------------------------------------------------------------------- */
 
 /* Numbers of instructions inside a block. */
 struct range { uint32_t stamp, from, to; };

@@ -113,7 +113,7 @@ struct low_val low_resolve(const struct low *l, struct low_val v)
     return v;
 }
 
-/* --- order ------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------ */
 
 struct visit { struct low_block *b; uint32_t next; };
 
@@ -211,7 +211,7 @@ void low_order(struct low *l)
     fill_preds(l);
 }
 
-/* --- text -------------------------------------------------------------------------------------- */
+/* --- text ------------------------------------------------------------------------------------- */
 
 static const char *const op_names[] = {
     [LO_TUPLE] = "tuple", [LO_CONS] = "cons", [LO_FUN] = "fun", [LO_MAP] = "map",

@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-/* --- blocks and instructions ------------------------------------------------------------------- */
+/* --- blocks and instructions ------------------------------------------------------------------ */
 
 struct low_block *lower_new_block(struct lower *w)
 {
@@ -80,7 +80,7 @@ static struct low_val literal(struct lower *w, const char *atom)
     return VAL_LIT(cc_atom(w->u->m, atom));
 }
 
-/* --- functions as values ----------------------------------------------------------------------- */
+/* --- functions as values ---------------------------------------------------------------------- */
 
 static struct low_val closure(struct lower *w, struct core_fun *f)
 {
@@ -107,7 +107,7 @@ struct low_val lower_get(struct lower *w, core_var v, struct core_span at)
     return val;
 }
 
-/* --- sending values ---------------------------------------------------------------------------- */
+/* --- sending values --------------------------------------------------------------------------- */
 
 static void send(struct lower *w, struct low_val v, struct dest d, struct core_span at)
 {
@@ -139,7 +139,7 @@ void lower_if(struct lower *w, const char *test, struct low_val v, struct low_bl
     in->to[1] = no;
 }
 
-/* --- raising ----------------------------------------------------------------------------------- */
+/* --- raising ---------------------------------------------------------------------------------- */
 
 static void unreachable(struct lower *w)
 {
@@ -250,7 +250,7 @@ static void lower_prim(struct lower *w, const struct core_expr *e, struct dest d
     }
 }
 
-/* --- calls ------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static void lower_args(struct lower *w, struct core_expr *const *args, size_t n,
                        struct low_val *ret)
@@ -458,7 +458,7 @@ static void lower_remote(struct lower *w, const struct core_expr *e, struct dest
     call(w, LO_APPLY, e, args, e->n + 2, d)->imm = e->n;
 }
 
-/* --- constructors ------------------------------------------------------------------------------ */
+/* --- constructors ----------------------------------------------------------------------------- */
 
 static struct low_val lower_cons(struct lower *w, const struct core_expr *e)
 {
@@ -582,7 +582,7 @@ static struct low_val lower_bits(struct lower *w, const struct core_expr *e)
     return VAL_VAR(in->dst[0]);
 }
 
-/* --- branching --------------------------------------------------------------------------------- */
+/* --- branching -------------------------------------------------------------------------------- */
 
 static void lower_case(struct lower *w, const struct core_expr *e, struct dest d)
 {
@@ -751,7 +751,8 @@ static void lower_logic(struct lower *w, const struct core_expr *e, struct dest 
 {
     struct low_val a = lower_value(w, e->args[0]);
     const struct core_const *stop = e->kind == CORE_AND ? w->u->m->false_ : w->u->m->true_;
-    struct low_block *other = lower_new_block(w), *known = lower_new_block(w), *bad = lower_new_block(w);
+    struct low_block *other = lower_new_block(w), *known = lower_new_block(w);
+    struct low_block *bad = lower_new_block(w);
     struct low_block *more = lower_new_block(w);
 
     lower_if_lit(w, a, stop, known, other);
@@ -765,7 +766,7 @@ static void lower_logic(struct lower *w, const struct core_expr *e, struct dest 
     lower_to(w, e->args[1], d);
 }
 
-/* --- expressions ------------------------------------------------------------------------------- */
+/* --- expressions ------------------------------------------------------------------------------ */
 
 /* Does lower_to do more for it than lower_value? */
 static bool branches(const struct core_expr *e)
@@ -917,7 +918,7 @@ void lower_to(struct lower *w, const struct core_expr *e, struct dest d)
     }
 }
 
-/* --- guards ------------------------------------------------------------------------------------ */
+/* --- guards ----------------------------------------------------------------------------------- */
 
 static struct low_val guard_value(struct lower *w, const struct core_expr *e,
                                   struct low_block *fail);
@@ -1047,7 +1048,7 @@ void lower_condition(struct lower *w, const struct core_expr *e, struct low_bloc
     lower_if_lit(w, v, w->u->m->false_, no, fail);
 }
 
-/* --- a function -------------------------------------------------------------------------------- */
+/* --- a function ------------------------------------------------------------------------------- */
 
 int low_function_make(struct unit *u, struct low_function *fn, struct low *ret_low)
 {

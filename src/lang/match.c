@@ -34,7 +34,6 @@ enum need_kind {
 /* A position in a match context. */
 struct place {
     uint32_t context;                   /* variable; 0: the value is no context yet */
-    struct low_val saved;               /* for going back to it, once taken */
 };
 
 /* One thing a row asks for. Lists of them are shared and never changed. */
@@ -57,8 +56,14 @@ struct row {
     uint32_t clause;
 };
 
-/* Contexts and where they stand now, newest first. */
-struct stand { const struct stand *next; uint32_t context; const struct place *place; };
+/* What is known of contexts on this way, newest first: where one stands now; or, with saved, the
+ * value for going back to a place. */
+struct stand {
+    const struct stand *next;
+    uint32_t context;
+    const struct place *place;
+    struct low_val saved;
+};
 
 struct match {
     struct lower *w;
@@ -76,7 +81,7 @@ static struct low_block *new_block(struct match *m)
     return lower_new_block(m->w);
 }
 
-/* --- rows -------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------- */
 
 static struct need *need_new(struct match *m, enum need_kind kind, struct low_val value)
 {
@@ -256,7 +261,7 @@ static bool same_shape(const struct need *a, const struct need *b)
     return a->kind != NEED_TUPLE || a->n == b->n;
 }
 
-/* --- leaves ------------------------------------------------------------------------------------ */
+/* --- leaves ----------------------------------------------------------------------------------- */
 
 /* Jump to the body of r's clause with the values it uses. */
 static void to_body(struct match *m, const struct row *r)
@@ -291,45 +296,69 @@ static bool leaf(struct match *m, const struct row *r)
     return true;
 }
 
-/* --- failing together -------------------------------------------------------------------------- */
+/* --- failing together ------------------------------------------------------------------------- */
 
-/* Contexts will have moved on when rows are tried: note where they must go back to. */
-static void save_places(struct match *m, const struct row *rows, size_t n)
+static struct low_val saved_value(const struct stand *stand, const struct place *p)
+{
+    while (stand != NULL && (stand->saved.var == 0 || stand->place != p))
+        stand = stand->next;
+    return stand != NULL ? stand->saved : (struct low_val){ 0 };
+}
+
+static void push_stand(struct match *m, const struct stand **list, struct stand entry)
+{
+    struct stand *s = ARENA_NEW(m->w->u->arena, struct stand);
+
+    *s = entry;
+    s->next = *list;
+    *list = s;
+}
+
+/* Contexts will have moved on when rows are tried: note where they must go back to. A place that
+ * is not noted yet on this way is where its context stands. */
+static void save_places(struct match *m, const struct row *rows, size_t n,
+                        const struct stand **stand)
 {
     for (size_t i = 0; i < n; i++) {
         for (const struct need *d = rows[i].needs; d != NULL; d = d->next) {
             struct low_instr *in;
 
-            if (d->kind != NEED_SEGMENTS || d->place->saved.var != 0)
+            if (d->kind != NEED_SEGMENTS || saved_value(*stand, d->place).var != 0)
                 continue;
             in = lower_add(m->w, LO_BS_POSITION, (struct core_span){ 0 }, 1, 1, 0);
             in->args[0] = VAL_VAR(d->place->context);
-            d->place->saved = VAL_VAR(in->dst[0]);
+            push_stand(m, stand, (struct stand){ .place = d->place,
+                                                 .saved = VAL_VAR(in->dst[0]) });
         }
     }
 }
 
 /* The block where rows are tried after others have failed; fail itself when there are none. To be
- * completed by finish_rest, when the code in front of it is. */
+ * completed by finish_rest, when the code in front of it is, with what *stand is now. */
 static struct low_block *begin_rest(struct match *m, const struct row *rows, size_t n,
-                                    struct low_block *fail)
+                                    struct low_block *fail, const struct stand **stand)
 {
     if (n == 0)
         return fail;
-    save_places(m, rows, n);
+    save_places(m, rows, n, stand);
     return new_block(m);
 }
 
 static void finish_rest(struct match *m, struct row *rows, size_t n, struct low_block *rest,
-                        struct low_block *fail)
+                        struct low_block *fail, const struct stand *stand)
 {
+    const struct stand *saved = NULL;
+
     if (n == 0)
         return;
+    for (; stand != NULL; stand = stand->next)
+        if (stand->saved.var != 0)
+            push_stand(m, &saved, *stand);
     lower_enter(m->w, rest);
-    match_rows(m, rows, n, fail, NULL);
+    match_rows(m, rows, n, fail, saved);
 }
 
-/* --- values ------------------------------------------------------------------------------------ */
+/* --- values ----------------------------------------------------------------------------------- */
 
 /* What may be told apart of a value, and the rows for it. */
 struct shape {
@@ -521,7 +550,7 @@ static void compile_bits(struct match *m, struct shape *s, struct low_val value,
             }
         }
     }
-    *now = (struct stand){ stand, context.var, place };
+    *now = (struct stand){ stand, context.var, place, { 0 } };
     match_rows(m, s->rows, s->n, fail, now);
 }
 
@@ -727,13 +756,13 @@ static void match_value(struct match *m, struct row *rows, size_t n, struct low_
             first++;
         s = (struct split){ 0 };
         split_rows(m, &s, rows, first, value);
-        rest = begin_rest(m, rows + first, n - first, fail);
+        rest = begin_rest(m, rows + first, n - first, fail, &stand);
     }
     test_shapes(m, &s, value, rest, stand);
-    finish_rest(m, rows + first, n - first, rest, fail);
+    finish_rest(m, rows + first, n - first, rest, fail, stand);
 }
 
-/* --- keys of maps ------------------------------------------------------------------------------ */
+/* --- keys of maps ----------------------------------------------------------------------------- */
 
 /* May the key go into one instruction with those before it? */
 static bool key_fits(const struct low_val *keys, size_t n, struct low_val key)
@@ -779,7 +808,7 @@ static void match_keys(struct match *m, struct row *rows, size_t n, struct low_v
     for (bool all = true; first < n && all; first += all)
         for (size_t i = 0; i < n_keys; i++)
             all &= need_key(&rows[first], map, keys[i]) != NULL;
-    rest = begin_rest(m, rows + first, n - first, fail);
+    rest = begin_rest(m, rows + first, n - first, fail, &stand);
     in = lower_add(m->w, LO_MAP_GET, (struct core_span){ 0 }, 1 + n_keys, n_keys, 2);
     in->args[0] = map;
     in->to[0] = yes;
@@ -796,10 +825,10 @@ static void match_keys(struct match *m, struct row *rows, size_t n, struct low_v
         }
     }
     match_rows(m, rows, first, rest, stand);
-    finish_rest(m, rows + first, n - first, rest, fail);
+    finish_rest(m, rows + first, n - first, rest, fail, stand);
 }
 
-/* --- segments ---------------------------------------------------------------------------------- */
+/* --- segments --------------------------------------------------------------------------------- */
 
 static const struct core_segment *segment_of(const struct need *d)
 {
@@ -908,15 +937,17 @@ static void read_rest(struct match *m, uint32_t context, const struct core_segme
 
 static void seek(struct match *m, const struct place *p, const struct stand *stand)
 {
+    struct low_val saved = saved_value(stand, p);
     struct low_instr *in;
 
-    while (stand != NULL && stand->context != p->context)
+    while (stand != NULL && (stand->context != p->context || stand->saved.var != 0))
         stand = stand->next;
     if (stand != NULL && stand->place == p)
         return;
+    ASSERT(saved.var != 0);
     in = lower_add(m->w, LO_BS_SEEK, (struct core_span){ 0 }, 2, 0, 0);
     in->args[0] = VAL_VAR(p->context);
-    in->args[1] = p->saved;
+    in->args[1] = saved;
 }
 
 /* rows[0..n) all read the segment of the first at this place: read it and go on with the next. */
@@ -936,7 +967,7 @@ static void match_read(struct match *m, struct row *rows, size_t n, struct place
     else
         read_segment(m, &rows[0], p->context, s, wanted, fail, &value);
     after->context = p->context;
-    *now = (struct stand){ stand, p->context, all ? p : after };
+    *now = (struct stand){ stand, p->context, all ? p : after, { 0 } };
     for (size_t i = 0; i < n; i++) {
         const struct need *d = need_at(&rows[i], p);
         struct need *more;
@@ -981,16 +1012,16 @@ static void match_segments(struct match *m, struct row *rows, size_t n, const st
            && same_read(m, &rows[0], d, &rows[first], need_at(&rows[first], p)))
         first++;
     seek(m, p, stand);
-    rest = begin_rest(m, rows + first, n - first, fail);
+    rest = begin_rest(m, rows + first, n - first, fail, &stand);
     rows = rows_copy(m, rows, n);
     if (s == NULL)
         match_end(m, rows, first, p, rest, stand);
     else
         match_read(m, rows, first, p, s, rest, stand);
-    finish_rest(m, rows + first, n - first, rest, fail);
+    finish_rest(m, rows + first, n - first, rest, fail, stand);
 }
 
-/* --- choosing ---------------------------------------------------------------------------------- */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 static size_t count_needs(const struct row *rows, size_t n, struct low_val value)
 {
@@ -1022,7 +1053,7 @@ static const struct need *choose(const struct row *rows, size_t n)
 static void match_equal(struct match *m, struct row *rows, size_t n, const struct need *d,
                         struct low_block *fail, const struct stand *stand)
 {
-    struct low_block *rest = begin_rest(m, rows + 1, n - 1, fail);
+    struct low_block *rest = begin_rest(m, rows + 1, n - 1, fail, &stand);
     struct low_instr *in = lower_add(m->w, LO_IF, (struct core_span){ 0 }, 2, 0, 2);
     struct row *one = rows_copy(m, rows, 1);
 
@@ -1034,7 +1065,7 @@ static void match_equal(struct match *m, struct row *rows, size_t n, const struc
     lower_enter(m->w, in->to[0]);
     drop_need(m, one, d);
     match_rows(m, one, 1, rest, stand);
-    finish_rest(m, rows + 1, n - 1, rest, fail);
+    finish_rest(m, rows + 1, n - 1, rest, fail, stand);
 }
 
 static void match_rows(struct match *m, struct row *rows, size_t n, struct low_block *fail,
@@ -1067,7 +1098,7 @@ static void match_rows(struct match *m, struct row *rows, size_t n, struct low_b
     m->depth--;
 }
 
-/* --- clauses ----------------------------------------------------------------------------------- */
+/* --- clauses ---------------------------------------------------------------------------------- */
 
 /* A parameter of the clause's body for the variable, if it is used and has none. */
 static void body_var(struct match *m, uint32_t clause, size_t *cap, core_var v)

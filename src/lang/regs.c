@@ -30,7 +30,7 @@ static uint32_t n_next(const struct low_block *b)
     return b->last->n_to + (b->handler != NULL);
 }
 
-/* --- y registers ------------------------------------------------------------------------------- */
+/* --- y registers ------------------------------------------------------------------------------ */
 
 static void reach(struct low *l, uint32_t var, uint32_t at)
 {
@@ -164,7 +164,7 @@ static void assign_tags(struct low *l)
     }
 }
 
-/* --- wishes ------------------------------------------------------------------------------------ */
+/* --- wishes ----------------------------------------------------------------------------------- */
 
 static void wish(struct low *l, struct low_val v, int x)
 {
@@ -194,7 +194,7 @@ static void find_wishes(struct low *l)
     }
 }
 
-/* --- x registers ------------------------------------------------------------------------------- */
+/* --- x registers ------------------------------------------------------------------------------ */
 
 struct colour {
     struct low *l;
@@ -204,6 +204,7 @@ struct colour {
     uint32_t held[X_MAX];               /* by variable; 0: free */
     uint32_t top;                       /* from here on all are free */
     uint32_t block;                     /* + 1 */
+    uint32_t at;                        /* number of the instruction in it */
 };
 
 static void hold(struct colour *c, uint32_t var, uint32_t x)
@@ -231,14 +232,14 @@ static void release_all(struct colour *c)
     c->top = 0;
 }
 
-/* Registers that what is set behind `in` wants, up to the next call. */
-static uint64_t wanted_by_others(const struct colour *c, const struct low_instr *in)
+/* Registers that what is set while var is alive wants, up to the next call. */
+static uint64_t wanted_by_others(const struct colour *c, const struct low_instr *in, uint32_t var)
 {
     uint64_t mask = 0;
-    int steps = 0;
+    uint32_t steps = 0, end = c->out[var] == c->block ? UINT32_MAX : c->last[var];
 
     for (in = in != NULL ? in->next : NULL; in != NULL && steps < 32; in = in->next, steps++) {
-        if (low_clobbers(in))
+        if (low_clobbers(in) || c->at + steps + 1 >= end)
             break;
         for (uint32_t i = 0; i < in->n_dst; i++) {
             int16_t x = c->l->vars[in->dst[i]].hint;
@@ -260,7 +261,7 @@ static void choose(struct colour *c, const struct low_instr *in, uint32_t var)
         hold(c, var, (uint32_t)want);
         return;
     }
-    avoid = wanted_by_others(c, in);
+    avoid = wanted_by_others(c, in, var);
     while (x < X_MAX && (c->held[x] != 0 || (x < 64 && (avoid >> x & 1))))
         x++;
     if (x == X_MAX) {
@@ -314,6 +315,7 @@ static void colour_instr(struct colour *c, struct low_instr *in, uint32_t at)
 {
     bool apart = in->op == LO_MAP_GET;
 
+    c->at = at;
     in->live = (uint16_t)c->top;
     for (uint32_t i = 0; i < in->n && !apart; i++)
         if (in->args[i].var != 0 && ends_at(c, in->args[i].var, at))

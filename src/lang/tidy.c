@@ -17,7 +17,7 @@
 #define ROUNDS_MAX 8
 #define COPIED_CASES_MAX 4              /* of a switch that is copied to the jumps to it */
 
-/* --- uses -------------------------------------------------------------------------------------- */
+/* --- uses ------------------------------------------------------------------------------------- */
 
 static void count_uses(struct low *l)
 {
@@ -79,7 +79,7 @@ static void drop_dead(struct low *l)
     }
 }
 
-/* --- parameters -------------------------------------------------------------------------------- */
+/* --- parameters ------------------------------------------------------------------------------- */
 
 static void remove_param(struct low_block *b, uint32_t i)
 {
@@ -149,7 +149,7 @@ static bool tidy_params(struct low *l, struct low_block *b)
     return changed;
 }
 
-/* --- joining and jumping over ------------------------------------------------------------------ */
+/* --- joining and jumping over ----------------------------------------------------------------- */
 
 /* Not a block that takes a message out of the queue: a frame for what follows may be made only
  * behind that, since OTP cannot collect before. */
@@ -262,7 +262,7 @@ static bool tidy_forward(struct low *l, struct low_block *b)
     return changed;
 }
 
-/* --- branches ---------------------------------------------------------------------------------- */
+/* --- branches --------------------------------------------------------------------------------- */
 
 /* Where the branch goes when its subject is the literal; NULL: it cannot be said. */
 static struct low_block *decide(const struct low_instr *t, const struct core_const *lit)
