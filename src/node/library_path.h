@@ -6,7 +6,8 @@
 #define NODE_LIBRARY_PATH_H
 
 /* The folder of our library's .beam files, lent for ever: $RNODE_LIBRARY if set; lib/ebin beside
- * the running program if that is a build tree; otherwise where it was installed. The folder need
+ * the running program if that is a build tree; ../share/rnode/ebin from it if that exists; otherwise
+ * where it was to be installed. The folder need
  * not exist. Main thread, first call before others are started. */
 const char *library_path(void);
 
