@@ -684,6 +684,56 @@ static bool wants_watch(const struct cli *cli)
                                  isatty(STDOUT_FILENO));
 }
 
+/* --- report --------------------------------------------------------------------------- */
+
+/* What a report asks, and rows at most. */
+static const struct { enum command_id command; uint32_t limit; } report_parts[] = {
+    { CMD_status, 0 }, { CMD_doctor, 0 }, { CMD_memory, 0 }, { CMD_ps, 50 }, { CMD_names, 200 },
+    { CMD_tables, 100 }, { CMD_modules, 0 }, { CMD_history, 20 }, { CMD_nodes, 100 },
+    { CMD_metrics, 0 }, { CMD_logs, 500 },
+};
+
+static int do_report(struct cli *cli)
+{
+    const char *path = option_of(cli, "file");
+    struct client c = { .fd = -1 };
+    struct again a = { cli, &c };
+    FILE *out;
+    int rc;
+
+    if (path == NULL)
+        path = "rnode-report.txt";
+    rc = connect_node(cli, &c);
+    if (rc != 0)
+        return rc;
+    out = fopen(path, "wex");
+    if (out == NULL) {
+        rc = fail(cli, EXIT_CANNOT_CREATE, "RN0404", "--file another name", "%s cannot be made: %s",
+                  path, strerror(errno));
+        client_close(&c);
+        return rc;
+    }
+    cli->render.color = false;
+    cli->noptions = 0;
+    for (size_t i = 0; i < ARRAY_LEN(report_parts) && rc != EXIT_UNREACHABLE; i++) {
+        cli->cmd = &commands[report_parts[i].command];
+        cli->limit = report_parts[i].limit;
+        cli->render.command = cli->cmd->name;
+        fprintf(out, "=== rnodectl %s\n", cli->cmd->name);
+        rc = ask_again(&a, NULL, out);      /* what a part refuses stands in its place */
+        fputc('\n', out);
+    }
+    client_close(&c);
+    if (fclose(out) != 0)
+        return fail(cli, EXIT_IO, "RN0004", NULL, "%s could not be written: %s", path,
+                    strerror(errno));
+    if (rc == EXIT_UNREACHABLE)
+        return rc;
+    printf("%s is written. It names processes, modules and log records: read it before you share it.\n",
+           path);
+    return 0;
+}
+
 /* To several nodes: spread.h. */
 static int ask_several(struct cli *cli, const struct files *fs, const char *to)
 {
@@ -814,6 +864,8 @@ static int run(struct cli *cli)
         return do_completion(cli, cli->args[0]);
     if (cli->cmd == &commands[CMD_version])
         return do_version(cli);
+    if (cli->cmd == &commands[CMD_report])
+        return do_report(cli);
     if (cli->cmd == &commands[CMD_restore])
         return do_restore(cli);
     return ask_node(cli);

@@ -28,6 +28,7 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_trace] = ctl_trace,
     [CMD_logs] = ctl_logs,
     [CMD_doctor] = ctl_doctor,
+    [CMD_crash] = ctl_crash,
     [CMD_drain] = ctl_drain,
     [CMD_resume] = ctl_resume,
     [CMD_gc] = ctl_gc,
