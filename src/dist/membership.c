@@ -4,6 +4,7 @@
  */
 #include "dist/membership.h"
 
+#include "cluster/mdns.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/epoch.h"
@@ -27,6 +28,9 @@
 #define SILENT_NS        ((int64_t)5 * 1000000000)
 #define SEED_TICKS_MAX   30                 /* seconds between tries of seeds, at most */
 #define NOTE_TICKS       60                 /* seconds between notes when only figures change */
+#define FOUND_KEPT       64                 /* addresses of mDNS that were tried lately */
+#define FOUND_WAIT_NS    ((int64_t)10 * 1000000000)     /* until an address is tried again, first */
+#define FOUND_WAIT_MAX   ((int64_t)3600 * 1000000000)
 
 static struct {
     _Atomic(struct cluster *) cluster;      /* [any] */
@@ -34,7 +38,11 @@ static struct {
     struct event *second;                   /* cluster thread */
     unsigned tick, seed_tick, seed_wait;    /* cluster thread */
     uint64_t noted_processes;               /* cluster thread */
+    struct mdns *mdns;                      /* [set] NULL: not wanted, or it does not work here */
 } membership;
+
+/* An address that mDNS gave. Avahi's thread only. */
+static struct { struct net_addr addr; int64_t next_ns, wait_ns; } found[FOUND_KEPT];
 
 /* Held for reading by threads that post to the cluster, for writing while it goes away. */
 static pthread_rwlock_t gate = PTHREAD_RWLOCK_INITIALIZER;
@@ -187,6 +195,89 @@ static void on_event(struct cluster_watch *w, const struct member_event *ev)
     }
 }
 
+/* --- mDNS ---------------------------------------------------------------------------------------------- */
+
+static bool mdns_keys_of(uint32_t epoch, struct mdns_keys *ret)
+{
+    ret->epoch = (uint8_t)epoch;
+    ring_tag((uint16_t)epoch, ret->tag);
+    return epoch != 0 && ring_secret((uint16_t)epoch, SECRET_MDNS, &ret->key);
+}
+
+static bool mdns_current(void *arg, struct mdns_keys *ret)
+{
+    return mdns_keys_of(ring_epoch(), ret);
+}
+
+/* The present epoch and the one before. */
+static bool mdns_keys(void *arg, uint8_t epoch, struct mdns_keys *ret)
+{
+    uint32_t now = ring_epoch();
+
+    if (epoch != (uint8_t)now && epoch != (uint8_t)(now - 1))
+        return false;
+    return mdns_keys_of(epoch == (uint8_t)now ? now : now - 1, ret);
+}
+
+/* Has a member with this address a session with us, or is it ourselves? */
+static bool is_met(const struct net_addr *a)
+{
+    struct cluster *c = membership_cluster();
+    bool met = false;
+
+    epoch_enter();
+    const struct cluster_snapshot *s = c != NULL ? cluster_snapshot(c) : NULL;
+    for (uint32_t i = 0; s != NULL && i < s->n && !met; i++)
+        if (memcmp(&s->members[i].addr, a, sizeof(*a)) == 0) {
+            peer_id id = s->members[i].self ? 0 : peer_by_nid(s->members[i].nid);
+
+            met = s->members[i].self || (id != 0 && peer_session(id) != 0);
+        }
+    epoch_leave();
+    return met;
+}
+
+/* One dial at a time for an address, less and less often. */
+static bool may_dial(const struct net_addr *a, int64_t now)
+{
+    unsigned at = (unsigned)(net_addr_block(a) ^ a->ip[15] ^ a->port) % FOUND_KEPT;
+
+    if (memcmp(&found[at].addr, a, sizeof(*a)) != 0) {
+        found[at].addr = *a;
+        found[at].wait_ns = FOUND_WAIT_NS;
+    } else if (now < found[at].next_ns) {
+        return false;
+    } else if (found[at].wait_ns < FOUND_WAIT_MAX) {
+        found[at].wait_ns *= 2;
+    }
+    found[at].next_ns = now + found[at].wait_ns;
+    return true;
+}
+
+static void mdns_found(void *arg, const struct mdns_entry *e)
+{
+    for (unsigned i = 0; i < e->n_addrs; i++)
+        if (is_met(&e->addrs[i]))
+            return;
+    for (unsigned i = 0; i < e->n_addrs; i++)
+        if (may_dial(&e->addrs[i], clock_monotonic_ns()))
+            peer_dial_seed(&e->addrs[i]);
+}
+
+static void start_mdns(const struct gossip_self *self)
+{
+    struct mdns_hooks hooks = { .current = mdns_current, .keys = mdns_keys, .found = mdns_found };
+    struct mdns_options mo = { .nid = peer_self.nid, .port = self->addrs[0].port,
+                               .interfaces = membership.opt.mdns_interfaces };
+
+    mo.entry.gossip_port = self->addrs[0].port;
+    for (unsigned i = 0; i < self->n_addrs && i < MDNS_ADDRS_MAX; i++)
+        mo.entry.addrs[mo.entry.n_addrs++] = self->addrs[i];
+    if (mdns_start(&mo, &hooks, &membership.mdns) < 0)
+        LOG(WARNING, "mdns.start", NULL, "mDNS does not work here; members are found by gossip and "
+            "cluster.join alone");
+}
+
 /* --- once a second ------------------------------------------------------------------------------------- */
 
 static void write_note(struct cluster *c)
@@ -279,6 +370,8 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     epoch_enter();
     keep_sessions(cluster_snapshot(c));
     epoch_leave();
+    if (membership.mdns != NULL)
+        mdns_refresh(membership.mdns);
     try_seeds();
 }
 
@@ -383,6 +476,8 @@ int membership_start(const struct membership_options *o)
     }
     cluster_watch_add(c, &watch);
     atomic_store_explicit(&membership.cluster, c, memory_order_release);
+    if (o->mdns)
+        start_mdns(&co.self);
     loop_call(cluster_loop(c), begin, c);
     /* Sessions that came up before there was anybody to tell. */
     peer_visit(tell_up, c);
@@ -426,6 +521,7 @@ void membership_stop(void)
     atomic_store_explicit(&membership.cluster, NULL, memory_order_release);
     pthread_rwlock_unlock(&gate);
     loop_call(cluster_loop(c), end, NULL);
+    mdns_stop(TAKE(membership.mdns));
     cluster_stop(c);
 }
 

@@ -18,6 +18,8 @@ struct membership_options {
     int64_t period_ns;              /* between probes */
     const char *const *seeds;       /* addresses to dial while we know nobody; kept, not copied */
     unsigned mesh;                  /* up to so many members each keeps a session with each */
+    bool mdns;                      /* announce and browse on the local link */
+    const char *const *mdns_interfaces;
     const char *version;            /* of the software; static text */
     const char *const *labels;      /* "key=value", told in the note */
 };

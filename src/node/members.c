@@ -70,6 +70,16 @@ void members_init(void)
     membership_init();
 }
 
+/* Some flock looks for its nodes by mDNS. */
+static bool flocks_want_mdns(const struct options *o)
+{
+    for (const struct option_flock *f = o->flocks; f != NULL; f = f->next)
+        for (size_t i = 0; f->discover[i] != NULL; i++)
+            if (strcmp(f->discover[i], "mdns") == 0)
+                return true;
+    return false;
+}
+
 void members_start(const struct options *o)
 {
     struct membership_options mo = {
@@ -78,6 +88,8 @@ void members_start(const struct options *o)
         .seeds = option_items(o, OPT_cluster_join), .version = PACKAGE_VERSION,
         .mesh = (unsigned)option_number(o, OPT_cluster_mesh),
         .labels = option_items(o, OPT_node_labels),
+        .mdns = option_number(o, OPT_cluster_mdns) != 0 || flocks_want_mdns(o),
+        .mdns_interfaces = option_items(o, OPT_cluster_mdns_interfaces),
     };
 
     if (membership_start(&mo) < 0)
