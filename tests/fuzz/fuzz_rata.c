@@ -4,13 +4,15 @@
  *
  * Either there are errors, or every module that comes out passes the loader's verifier. The same
  * text is compiled as an input of a session too. The library is that of the build tree, if it has
- * been built; without it programs that call it end with errors.
+ * been built; without it programs that call it end with errors. What parses is formatted, which
+ * must give the same program, and twice, which must change nothing.
  */
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "bif/bif.h"
 #include "heap/heap.h"
 #include "lang/rata/compile.h"
+#include "lang/rata/format.h"
 #include "lang/rata/library.h"
 #include "term/atom.h"
 #include "vm/code.h"
@@ -82,6 +84,37 @@ static void compile(const char *text, size_t len, bool session)
     rata_compile_fini(&c);
 }
 
+/* The style anew: false when the text has errors. */
+static bool format(const char *text, size_t len, struct buf *out)
+{
+    struct arena arena = { 0 };
+    struct source src;
+    struct diags d;
+    bool ok = source_open(&arena, "fuzz.rata", text, (uint32_t)len, &src) == len;
+
+    diags_init(&d, &arena, &src);
+    if (ok) {
+        ok = rata_format(&d, 0, out);
+        ASSERT(ok || d.n_errors > 0);   /* else it would be another program */
+    }
+    arena_fini(&arena);
+    return ok;
+}
+
+static void format_twice(const char *text, size_t len)
+{
+    struct buf once = { 0 }, twice = { 0 };
+
+    if (format(text, len, &once)) {
+        buf_u8(&once, 0);
+        once.len--;
+        ASSERT(format((const char *)once.data, once.len, &twice));
+        ASSERT(once.len == twice.len && memcmp(once.data, twice.data, once.len) == 0);
+    }
+    buf_fini(&once);
+    buf_fini(&twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = mem_alloc(size + 1);
@@ -91,6 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = 0;
     compile(text, size, false);
     compile(text, size, true);
+    format_twice(text, size);
     mem_free(text);
     return 0;
 }
