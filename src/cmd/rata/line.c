@@ -3,14 +3,21 @@
  * line.c - libedit: history, Emacs keys, Ctrl-R
  *
  * The history is kept in $XDG_STATE_HOME/rnode/history (~/.local/state by default), readable by
- * nobody else. Ctrl-C gives up the line that is being typed.
+ * nobody else. Ctrl-C gives up the line that is being typed; while something runs, a thread that
+ * waits for the signal sends the atom interrupt to the process rata_repl.
  */
 #include "cmd/rata/line.h"
 
 #include "base/alloc.h"
+#include "base/epoch.h"
 #include "bif/edit.h"
+#include "term/atom.h"
+#include "vm/process.h"
+#include "vm/registry.h"
 
 #include <histedit.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -104,6 +111,25 @@ static void remember(const char *line)
     umask(mask);
 }
 
+/* --- Ctrl-C while something runs -------------------------------------------------------------- */
+
+static void *interrupt_main(void *arg)
+{
+    sigset_t *set = arg;
+    int sig;
+
+    while (sigwait(set, &sig) == 0) {
+        term pid;
+
+        epoch_enter();
+        pid = registry_whereis(atom_from_cstr("rata_repl"));
+        if (is_pid(pid))
+            process_send(NULL, pid, ATOM_interrupt);
+        epoch_leave();
+    }
+    return NULL;
+}
+
 static enum edit_result read_line(const char *prompt, struct buf *out)
 {
     const char *line;
@@ -140,4 +166,19 @@ void line_editor_plug(void)
     static const struct edit_hooks hooks = { is_terminal, read_line };
 
     edit_hooks = &hooks;
+}
+
+/* The signal is blocked here, before other threads start and inherit that. */
+void line_watch_interrupts(void)
+{
+    static sigset_t set;
+    pthread_t thread;
+
+    if (!is_terminal())
+        return;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) == 0
+        && pthread_create(&thread, NULL, interrupt_main, &set) == 0)
+        pthread_detach(thread);
 }

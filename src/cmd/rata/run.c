@@ -127,5 +127,6 @@ int cmd_repl(int argc, char **argv)
     if (argc == 2 && strncmp(argv[1], "--connect=", 10) == 0)
         return repl_connect(argv[1] + 10);
     line_editor_plug();
+    line_watch_interrupts();
     rata_run_tool("Repl", argc - 1, argv + 1);
 }
