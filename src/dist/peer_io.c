@@ -7,8 +7,8 @@
  * session to be told (PE2), or for a silent old connection to prove that it lives.
  *
  * Two nodes that dial each other at once: the dial of the smaller key survives. The node with the
- * smaller key rejects the other's while its own is under way; the other takes it and forgets its
- * own. Neither waits for the other.
+ * smaller key lets the other's wait a second while its own is under way; the other takes it and
+ * forgets its own. So neither can block the other, even when only one direction gets through.
  */
 #include "dist/peer_net.h"
 
@@ -737,7 +737,7 @@ static void wait_turn(struct peer *p, struct conn *c)
     p->after_end = adopt_waiting;
 }
 
-/* The old connection had its second to say something. */
+/* The old connection had its second to say something; or our own dial to get through. */
 static void on_doubt(evutil_socket_t fd, short what, void *arg)
 {
     struct peer *p = arg;
@@ -756,13 +756,25 @@ static void on_doubt(evutil_socket_t fd, short what, void *arg)
     }
     if (s != NULL && state_of(s) == SESSION_UP)
         end_with(s, PEER_END_CLOSED, "the peer came back on another connection");
-    io_accepted(c);
+    if (s != NULL && state_of(s) == SESSION_CONNECTING && p->ending == NULL)
+        adopt(p, c);                        /* what our dial comes to no longer matters */
+    else
+        io_accepted(c);
+}
+
+static void wait_a_second(struct peer *p, struct conn *c)
+{
+    struct timeval second = { 1, 0 };
+
+    c->arrived_ns = clock_monotonic_ns();
+    waiting[p->id].conn = c;
+    waiting[p->id].doubt = event_new(loop_base(p->loop), -1, 0, on_doubt, p);
+    event_add(waiting[p->id].doubt, &second);
 }
 
 /* The peer calls although a session is up: did it restart, or has the old connection died? */
 static void accept_second(struct peer *p, struct session *s, struct conn *c)
 {
-    struct timeval second = { 1, 0 };
     bool same_boot = memcmp(p->info.boot_id, c->peer.boot_id, BOOT_ID_BYTES) == 0;
 
     if (!same_boot && c->peer.creation <= s->creation) {
@@ -773,10 +785,7 @@ static void accept_second(struct peer *p, struct session *s, struct conn *c)
     } else if (waiting[p->id].conn != NULL) {
         reject(c, REJECT_ALREADY, "already connected");
     } else {
-        c->arrived_ns = clock_monotonic_ns();
-        waiting[p->id].conn = c;
-        waiting[p->id].doubt = event_new(loop_base(p->loop), -1, 0, on_doubt, p);
-        event_add(waiting[p->id].doubt, &second);
+        wait_a_second(p, c);
         send_tick(s, c->arrived_ns);        /* its answer, or any record, is a sign of life */
         io_write(s);
     }
@@ -791,6 +800,9 @@ void io_accepted(struct conn *c)
         wait_turn(p, c);
     else if (s != NULL && state_of(s) == SESSION_UP)
         accept_second(p, s, c);
+    else if (s != NULL && io_of(s)->dialling && memcmp(peer_self.key, p->info.key, 32) < 0 &&
+             waiting[p->id].conn == NULL)
+        wait_a_second(p, c);                /* ours goes first, if it gets anywhere */
     else if (s != NULL && io_of(s)->dialling && memcmp(peer_self.key, p->info.key, 32) < 0)
         reject(c, REJECT_ALREADY, "we are dialling");
     else
@@ -901,8 +913,9 @@ static void answered(struct conn *c, unsigned kind, const void *m, size_t used)
         const Rn__Reject *r = m;
 
         snprintf(text, sizeof text, "RN%04u", r->code % 10000);
-        LOG(NOTICE, "handshake.rejected", LOG_FIELDS("code", text), "%s: %.*s", c->peer.name,
-            (int)(r->text.len < 200 ? r->text.len : 200), (const char *)r->text.data);
+        if (r->code != REJECT_ALREADY)      /* both called at once: nothing is wrong */
+            LOG(NOTICE, "handshake.rejected", LOG_FIELDS("code", text), "%s: %.*s", c->peer.name,
+                (int)(r->text.len < 200 ? r->text.len : 200), (const char *)r->text.data);
         if (r->code == REJECT_OLDER)
             told_of_clone(c->peer.name);
         /* "Already": the other connection is about to come; the limit on connecting stays. */
@@ -1009,6 +1022,14 @@ static void run_ring_changed(struct loop_task *t)
     struct session *s = session_at(j->peer);
 
     if (s != NULL && state_of(s) == SESSION_UP) {
+        struct ring_member m;
+
+        if (ring_lookup(j->peer->info.key, &m) && ring_is_member(&m)) {
+            s->rights = m.rights;
+            spin_lock(&j->peer->lock);
+            j->peer->info.rights = m.rights;
+            spin_unlock(&j->peer->lock);
+        }
         send_entries(s);
         ring_visit_secrets(send_secret, s);
         io_write(s);
