@@ -243,7 +243,8 @@ static void print_one_json(struct buf *out, struct diags *d, const struct diagno
     struct place at = source_place(s, it->span.from), end = source_place(s, it->span.to);
     bool first = true;
 
-    buf_printf(out, "{\"severity\":\"%s\",\"code\":\"%s\",\"message\":", severity_name(it), it->code);
+    buf_printf(out, "{\"severity\":\"%s\",\"code\":\"%s\",\"message\":", severity_name(it),
+               it->code);
     add_json_text(out, it->message);
     buf_str(out, ",\"file\":");
     add_json_text(out, s->name);

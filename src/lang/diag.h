@@ -51,8 +51,8 @@ struct diagnostic *diag_warning(struct diags *d, struct span at, const char *cod
 void diag_hint(struct diags *d, struct diagnostic *to, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void diag_note(struct diags *d, struct diagnostic *to, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Append all of them, up to DIAG_ERRORS_SHOWN and DIAG_WARNINGS_SHOWN, as people read them or as one JSON object a
- * line. Sorts d. */
+/* Append all of them, up to DIAG_ERRORS_SHOWN and DIAG_WARNINGS_SHOWN, as people read them or as
+ * one JSON object a line. Sorts d. */
 void diags_print(struct buf *out, struct diags *d);
 void diags_print_json(struct buf *out, struct diags *d);
 

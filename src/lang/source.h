@@ -31,7 +31,8 @@ struct source {
 struct place { uint32_t line, column; };    /* both from 1 */
 
 /* Describe text, which has a NUL at [len] and len <= SOURCE_BYTES_MAX. Offset of the first byte
- * that is no UTF-8, or len when all is well. A byte order mark is part of the text: lexers skip it. */
+ * that is no UTF-8, or len when all is well. A byte order mark is part of the text: lexers skip
+ * it. */
 uint32_t source_open(struct arena *a, const char *name, const char *text, uint32_t len,
                      struct source *ret_source);
 

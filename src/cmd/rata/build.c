@@ -157,6 +157,29 @@ int cmd_build(int argc, char **argv)
     return rc;
 }
 
+/* --- dump ------------------------------------------------------------------------------------ */
+
+int cmd_dump(int argc, char **argv)
+{
+    struct rata_texts t;
+    struct rata_compile c = { 0 };
+    struct buf out = { 0 };
+    bool core = argc == 3 && strcmp(argv[1], "core") == 0;
+    int rc;
+
+    if (!core && (argc != 3 || strcmp(argv[1], "tree") != 0))
+        return rata_usage("dump takes `tree` or `core`, and a FILE");
+    rc = rata_texts_read(&t, argv + 2, 1);
+    if (rc == RATA_OK)
+        rc = rata_dump_texts(&c, &t, core ? RATA_DUMP_CORE : RATA_DUMP_TREE, &out);
+    if (out.len > 0)
+        fwrite(out.data, 1, out.len, stdout);
+    buf_fini(&out);
+    rata_compile_fini(&c);
+    rata_texts_free(&t);
+    return rc;
+}
+
 /* --- explain --------------------------------------------------------------------------------- */
 
 int cmd_explain(int argc, char **argv)
@@ -167,7 +190,8 @@ int cmd_explain(int argc, char **argv)
         return rata_usage("explain needs one CODE, such as E0201");
     if (title == NULL) {
         fprintf(stderr, "error: `%s` is no code of this compiler\n"
-                "  = hint: codes look like E0201; they stand in brackets before the message\n", argv[1]);
+                "  = hint: codes look like E0201; they stand in brackets before the message\n",
+                argv[1]);
         return RATA_USAGE;
     }
     printf("%s: %s\n\n%s", argv[1], title, diag_explanation(argv[1]));

@@ -55,7 +55,8 @@ int cmd_help(int argc, char **argv)
     printf("usage: rata COMMAND [ARGUMENT]...\n       rata FILE [ARGUMENT]...\n\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         printf("  %-8s  %s\n", commands[i].name, commands[i].summary);
-    printf("\nOptions of run, check and build: --diagnostics=json, --werror, -p DIR (modules to use).\n"
+    printf("\nOptions of run, check and build: --diagnostics=json, --werror, "
+           "-p DIR (modules to use).\n"
            "Errors are explained by `rata explain CODE`.\n"
            "Exit status: 0 done, 1 the program crashed, 2 errors in the source, 64 wrong usage,\n"
            "66 a file cannot be read, 70 a bug of rata.\n");

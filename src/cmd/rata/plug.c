@@ -172,14 +172,15 @@ static bool compile(struct lang_job *j)
     struct view view;
     struct module_source source = { find, names, &view };
     struct rata_compile c = { .outside = &source, .script_name = j->script,
-                              .n_context = j->n_libraries,
-                              .preset = j->script != NULL ? (const char *const *)j->bindings : NULL };
+                              .n_context = j->n_libraries };
 
     if (strcmp(j->language, "rata") != 0) {
         mem_free(texts);
         return false;
     }
     view_init(&view);
+    if (j->script != NULL)
+        c.preset = (const char *const *)j->bindings;
     for (size_t i = 0; i < n; i++) {
         struct lang_text *t = i < j->n_libraries ? &j->libraries[i] : &j->texts[i - j->n_libraries];
 

@@ -58,6 +58,9 @@ int rata_write_file(const char *path, const void *data, size_t len);
 /* Write the .beam files into folder, which is made. RATA_OK or RATA_CANNOT_CREATE. */
 int rata_write_beams(const struct rata_compile *c, const char *folder);
 
+int rata_dump_texts(struct rata_compile *c, const struct rata_texts *t, enum rata_dump what,
+                    struct buf *out);
+
 /* --- the machine (machine.c) --- */
 /* Start the private machine, load the modules (and .beam files), call, end the program. */
 NORETURN void rata_run_beams(const struct rata_compile *c, char *const *beam_files,

@@ -94,7 +94,7 @@ int cmd_run(int argc, char **argv)
     rc = o.n_words > 0 ? rata_texts_read(&t, o.words, 1) : rata_texts_project(&t, true);
     if (rc == RATA_OK && o.node != NULL) {
         rc = t.n == 1 ? run_on_node(o.node, &t.at[0])
-                      : rata_usage("--node runs one FILE; projects are put on nodes by rata deploy");
+                      : rata_usage("--node runs one FILE; for projects there is rata deploy");
         rata_texts_free(&t);
         return rc;
     }

@@ -111,25 +111,46 @@ static void print_diags(struct rata_compile *c, const struct rata_options *o)
     buf_fini(&out);
 }
 
-int rata_build_texts(struct rata_compile *c, const struct rata_options *o,
-                     const struct rata_texts *t)
+static struct library *see_library(struct rata_compile *c, const struct rata_options *o,
+                                   const char **folders)
 {
-    const char *folders[ARRAY_LEN(o->path) + 2];
-    struct library *lib = NULL;
+    struct library *lib;
     size_t n = 0;
-    int rc;
 
     for (size_t i = 0; i < o->n_path; i++)
         folders[n++] = o->path[i];
     folders[n++] = library_path();
     folders[n] = NULL;
-    if (!o->library) {
-        lib = library_new(folders);
-        c->outside = library_source(lib);
-    }
-    rc = rata_compile(c, t->at, t->n);
+    if (o->library)
+        return NULL;
+    lib = library_new(folders);
+    c->outside = library_source(lib);
+    return lib;
+}
+
+int rata_build_texts(struct rata_compile *c, const struct rata_options *o,
+                     const struct rata_texts *t)
+{
+    const char *folders[ARRAY_LEN(o->path) + 2];
+    struct library *lib = see_library(c, o, folders);
+    int rc = rata_compile(c, t->at, t->n);
+
     print_diags(c, o);
     library_free(lib);
     c->outside = NULL;
     return rc < 0 || (o->werror && c->diags.n_warnings > 0) ? RATA_ERRORS : RATA_OK;
+}
+
+int rata_dump_texts(struct rata_compile *c, const struct rata_texts *t, enum rata_dump what,
+                    struct buf *out)
+{
+    struct rata_options o = { 0 };
+    const char *folders[ARRAY_LEN(o.path) + 2];
+    struct library *lib = see_library(c, &o, folders);
+    int rc = rata_dump(c, t->at, t->n, what, out);
+
+    print_diags(c, &o);
+    library_free(lib);
+    c->outside = NULL;
+    return rc < 0 ? RATA_ERRORS : RATA_OK;
 }

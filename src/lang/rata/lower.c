@@ -235,7 +235,8 @@ static struct core_fun *delegate(struct lower *l, struct core_span at, const cha
     core_var a = core_var_new(l->m, "Arg");
     bool server = (l->module->uses & USE_GEN_SERVER) != 0;
     struct core_expr *args[3];
-    const struct core_const *pair[2] = { cc_atom(l->m, "name"), cc_atom(l->m, l->module->beam) }, *opt;
+    const struct core_const *pair[2] = { cc_atom(l->m, "name"),
+                                         cc_atom(l->m, l->module->beam) }, *opt;
 
     opt = cc_tuple(l->m, pair, 2);
     args[0] = lower_atom(l, at, l->module->beam);

@@ -30,7 +30,7 @@ static bool private_at_home(struct lower *l, const struct callee *c)
            && c->module == l->module->beam;
 }
 
-struct core_expr *lower_constant(struct lower *l, struct core_span at, const struct callee *c)
+static struct core_expr *constant(struct lower *l, struct core_span at, const struct callee *c)
 {
     if (c->kind == CALLEE_OWN || private_at_home(l, c))
         return core_call(l->m, at, atom(l, c->name), NULL, 0);
@@ -47,7 +47,7 @@ struct core_expr *lower_reference(struct lower *l, struct node *n)
     case MEANS_FUNCTION:
         return fun_value(l, at, n->callee);
     case MEANS_CONSTANT:
-        return lower_constant(l, at, n->callee);
+        return constant(l, at, n->callee);
     case MEANS_VARIABLE:
         ASSERT(n->bound->var != 0);
         return core_use(l->m, at, n->bound->var);
@@ -75,8 +75,8 @@ static struct core_expr *type_call(struct lower *l, struct core_span at, const s
     }
 }
 
-static struct core_expr *core_fn_call(struct lower *l, struct core_span at, const struct core_fn *fn,
-                                      struct core_expr **args)
+static struct core_expr *core_fn_call(struct lower *l, struct core_span at,
+                                      const struct core_fn *fn, struct core_expr **args)
 {
     switch (fn->how) {
     case CORE_INLINE_BIF:

@@ -75,7 +75,8 @@ static void step_value(struct lower *l, struct steps *s, struct core_span at, st
                        core_var var)
 {
     if (!n->has_return) {
-        step_add(l, s, (struct step){ .kind = STEP_LET, .at = at, .value = lower(l, n), .var = var });
+        step_add(l, s, (struct step){ .kind = STEP_LET, .at = at, .value = lower(l, n),
+                                      .var = var });
     } else {
         struct core_label *label = core_label_new(l->m, &var, 1);
 
@@ -116,8 +117,8 @@ static const struct node *unparen(const struct node *n)
 }
 
 /* pattern = var */
-static void step_pattern(struct lower *l, struct steps *s, struct core_span at, struct node *pattern,
-                         core_var var)
+static void step_pattern(struct lower *l, struct steps *s, struct core_span at,
+                         struct node *pattern, core_var var)
 {
     const struct node *p = unparen(pattern);
 
@@ -450,7 +451,7 @@ static struct core_clause *clause(struct lower *l, struct node *n, struct cont k
 static struct core_expr *case_expression(struct lower *l, struct node *n, struct cont k)
 {
     struct core_expr *value = lower(l, n->a);
-    struct core_clause **clauses = ARENA_NEW_ARRAY(l->pr->arena, struct core_clause *, n->list.n + 1);
+    struct core_clause **clauses = clause_room(l, n->list.n);
 
     for (size_t i = 0; i < n->list.n; i++)
         clauses[i] = clause(l, n->list.at[i], k, NULL);
@@ -519,7 +520,7 @@ static struct core_expr *no_task_result(struct lower *l, struct core_pat **pat)
 static struct core_expr *receive(struct lower *l, struct node *n, struct cont k)
 {
     struct core_span at = lower_span(l, n->span);
-    struct core_clause **clauses = ARENA_NEW_ARRAY(l->pr->arena, struct core_clause *, n->list.n + 1);
+    struct core_clause **clauses = clause_room(l, n->list.n);
     struct steps steps = { 0 };
     struct core_expr *timeout;
 

@@ -32,7 +32,7 @@ static const struct core_const *integer(struct lower *l, const struct node *n, b
     return c;
 }
 
-const struct core_const *lower_number(struct lower *l, const struct node *n, bool negative)
+static const struct core_const *number(struct lower *l, const struct node *n, bool negative)
 {
     if (n->kind == N_INT)
         return integer(l, n, negative);
@@ -87,7 +87,9 @@ static struct core_expr *in_pieces(struct lower *l, struct core_span at, struct 
         vars[i] = core_var_new(l->m, NULL);
         all = lower_bif2(l, at, "++", core_use(l->m, at, vars[i]), all);
     }
-    all = core_let(l->m, at, vars[pieces], tail != NULL ? tail : core_lit(l->m, at, cc_nil(l->m)), all);
+    if (tail == NULL)
+        tail = core_lit(l->m, at, cc_nil(l->m));
+    all = core_let(l->m, at, vars[pieces], tail, all);
     for (size_t i = pieces; i-- > 0;) {
         size_t from = i * VECTOR_PIECE, len = n - from < VECTOR_PIECE ? n - from : VECTOR_PIECE;
 
@@ -364,8 +366,9 @@ static struct core_expr *range(struct lower *l, struct core_span at, struct node
     args[0] = lower(l, n->a);
     args[1] = lower(l, n->b);
     if (all_literal(args, 2) && args[0]->lit->kind == CC_INT && args[1]->lit->kind == CC_INT) {
+        int64_t step = args[0]->lit->i <= args[1]->lit->i ? 1 : -1;
         struct core_expr *parts[4] = { lower_atom(l, at, "$range"), args[0], args[1],
-                                       integer_lit(l, at, args[0]->lit->i <= args[1]->lit->i ? 1 : -1) };
+                                       integer_lit(l, at, step) };
 
         return core_tuple(l->m, at, parts, 4);
     }
@@ -450,7 +453,7 @@ static struct core_expr *unary(struct lower *l, struct core_span at, struct node
 {
     if (n->op == TOK_MINUS) {
         if (n->a->kind == N_INT || n->a->kind == N_FLOAT)
-            return core_lit(l->m, at, lower_number(l, n->a, true));
+            return core_lit(l->m, at, number(l, n->a, true));
         return lower_bif1(l, at, "-", lower(l, n->a));
     }
     if (is_boolean(n->a))
@@ -533,7 +536,7 @@ struct core_expr *lower(struct lower *l, struct node *n)
 
     switch (n->kind) {
     case N_INT: case N_FLOAT:
-        return core_lit(l->m, at, lower_number(l, n, false));
+        return core_lit(l->m, at, number(l, n, false));
     case N_STRING:
         return core_lit(l->m, at, cc_binary(l->m, n->text, n->text_len));
     case N_ATOM:

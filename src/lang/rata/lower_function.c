@@ -163,10 +163,11 @@ static struct core_fun *plain_fun(struct lower *l, struct core_span at, struct n
 
 /* The clauses of a module's function; `last` (or NULL) stands behind them, otherwise a call that
  * none matches fails. */
-struct core_fun *lower_clauses_fun(struct lower *l, struct core_span at, const struct node_list *defs,
-                                   uint32_t arity, struct core_clause *last)
+struct core_fun *lower_clauses_fun(struct lower *l, struct core_span at,
+                                   const struct node_list *defs, uint32_t arity,
+                                   struct core_clause *last)
 {
-    struct core_clause **clauses = ARENA_NEW_ARRAY(l->pr->arena, struct core_clause *, defs->n + 2);
+    struct core_clause **clauses = clause_room(l, defs->n);
 
     if (defs->n == 1 && plain_parameters(defs->at[0]->a))
         return plain_fun(l, at, defs->at[0]->a);
@@ -230,7 +231,7 @@ static bool plain_clause(const struct node *c)
 struct core_expr *lower_fn(struct lower *l, struct node *n)
 {
     struct core_span at = lower_span(l, n->span);
-    struct core_clause **clauses = ARENA_NEW_ARRAY(l->pr->arena, struct core_clause *, n->list.n + 1);
+    struct core_clause **clauses = clause_room(l, n->list.n);
     uint32_t arity = (uint32_t)n->list.at[0]->list.n;
     bool outer = l->wrap_return;
     struct core_expr *e;

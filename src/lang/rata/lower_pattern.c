@@ -17,9 +17,6 @@ core_var lower_bind(struct lower *l, struct binding *b)
     return b->var;
 }
 
-static struct core_pat *pattern_list(struct lower *l, struct core_span at,
-                                     const struct node_list *list, struct core_pat *tail);
-
 static struct core_pat *pair_pattern(struct lower *l, struct node *pair)
 {
     struct core_span at = lower_span(l, pair->span);
@@ -56,8 +53,10 @@ static struct core_pat *tuple_pattern(struct lower *l, struct core_span at, stru
     for (size_t i = 0; i < n->list.n; i++) {
         struct node *kid = n->list.at[i];
 
-        parts[i] = kid->kind == N_KEYWORDS ? pattern_list(l, at, &(struct node_list){ &kid, 1, 1 }, NULL)
-                                           : lower_pattern(l, kid);
+        if (kid->kind == N_KEYWORDS)
+            parts[i] = pattern_list(l, at, &(struct node_list){ &kid, 1, 1 }, NULL);
+        else
+            parts[i] = lower_pattern(l, kid);
     }
     return cp_tuple(l->m, at, parts, n->list.n);
 }

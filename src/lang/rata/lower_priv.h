@@ -33,6 +33,12 @@ struct lower {
 };
 
 /* --- small things (lower.c) --- */
+/* Room for n clauses and one more that catches the rest. */
+static inline struct core_clause **clause_room(struct lower *l, size_t n)
+{
+    return ARENA_NEW_ARRAY(l->pr->arena, struct core_clause *, n + 1);
+}
+
 struct core_span lower_span(struct lower *l, struct span s);
 struct core_expr *lower_atom(struct lower *l, struct core_span at, const char *name);
 struct core_expr *lower_text(struct lower *l, struct core_span at, const char *text);
@@ -54,8 +60,9 @@ struct core_expr *held_let(struct lower *l, const struct held *h, struct core_ex
 struct core_fun *lower_function(struct lower *l, struct node *fn);
 struct core_expr *lower_fn(struct lower *l, struct node *n);
 struct core_expr *lower_short_fn(struct lower *l, struct node *n);
-struct core_fun *lower_clauses_fun(struct lower *l, struct core_span at, const struct node_list *defs,
-                                   uint32_t arity, struct core_clause *last);
+struct core_fun *lower_clauses_fun(struct lower *l, struct core_span at,
+                                   const struct node_list *defs, uint32_t arity,
+                                   struct core_clause *last);
 
 /* --- statements and control (lower_control.c) --- */
 struct core_expr *lower_tail(struct lower *l, struct node *n, struct cont k);
@@ -75,10 +82,8 @@ struct core_expr *lower_protect(struct lower *l, struct node *n);
 struct core_expr *lower(struct lower *l, struct node *n);
 void lower_list(struct lower *l, const struct node_list *list, struct core_expr **out);
 bool is_boolean(const struct node *n);
-const struct core_const *lower_number(struct lower *l, const struct node *n, bool negative);
 struct core_expr *lower_call(struct lower *l, struct node *n);
 struct core_expr *lower_reference(struct lower *l, struct node *n);
-struct core_expr *lower_constant(struct lower *l, struct core_span at, const struct callee *c);
 
 /* --- patterns, guards, types (lower_pattern.c) --- */
 struct core_pat *lower_pattern(struct lower *l, struct node *n);

@@ -52,7 +52,8 @@ static struct bound bound_by(struct lower *l, const struct node *block)
 static struct core_expr *kind_guard(struct lower *l, struct core_span at, core_var e,
                                     const struct core_const *atom)
 {
-    struct core_expr *same = lower_bif2(l, at, "=:=", core_use(l->m, at, e), core_lit(l->m, at, atom));
+    struct core_expr *same = lower_bif2(l, at, "=:=", core_use(l->m, at, e),
+                                        core_lit(l->m, at, atom));
     struct core_expr *tuple = lower_bif1(l, at, "is_tuple", core_use(l->m, at, e));
     struct core_expr *some = lower_bif2(l, at, ">",
                                         lower_bif1(l, at, "tuple_size", core_use(l->m, at, e)),
@@ -96,7 +97,7 @@ static struct core_expr *catching(struct lower *l, struct node *n, struct cont k
 {
     struct core_span at = lower_span(l, n->span);
     core_var e = n->bound != NULL ? lower_bind(l, n->bound) : core_var_new(l->m, NULL);
-    struct core_clause **clauses = ARENA_NEW_ARRAY(l->pr->arena, struct core_clause *, n->list.n + 1);
+    struct core_clause **clauses = clause_room(l, n->list.n);
     struct core_pat *any;
     struct core_expr *args[3], *value = core_use(l->m, at, e), *trace;
 

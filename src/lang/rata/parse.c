@@ -117,7 +117,8 @@ static const char *hint_for(const struct parser *p, const struct token *t)
     if (t->kind == TOK_EQ)
         return "`=` binds a name, in a statement of its own; to compare, write ==";
     if (t->kind == TOK_KEY)
-        return "keys with a colon stand in maps, in keyword lists and before the type of a parameter";
+        return "keys with a colon stand in maps, in keyword lists and before the type of a "
+               "parameter";
     if (t->kind == TOK_BRACE && p->i > 0 && p->tokens.at[p->i - 1].kind == TOK_NAME && t->space)
         return "blocks follow if, case, cond, try, receive, function(...) and module NAME";
     if ((t->kind == TOK_PAREN || t->kind == TOK_BRACKET) && t->space)
@@ -188,7 +189,8 @@ struct node *parse_guarded(struct parser *p, struct node *(*rule)(struct parser 
 void parse_enter(struct parser *p, const struct token *t)
 {
     if (++p->nest > PARSE_NEST_MAX)
-        parse_fail(p, token_span(p, t), "E0106", "give an inner part a name, or a function of its own",
+        parse_fail(p, token_span(p, t), "E0106",
+                   "give an inner part a name, or a function of its own",
                    "more than %d constructs inside one another", PARSE_NEST_MAX);
 }
 
@@ -402,7 +404,7 @@ static struct node *module(struct parser *p)
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-struct node *parse_item(struct parser *p)
+static struct node *item(struct parser *p)
 {
     struct node *n;
 
@@ -426,7 +428,7 @@ void rata_parse(struct diags *d, uint32_t file, struct parsed *ret_parsed)
     ret_parsed->root = parse_node(&p, N_BLOCK, peek(&p));
     while (!at(&p, TOK_END) && d->n_errors < DIAG_ERRORS_KEPT) {
         if (!parse_accept(&p, TOK_SEMICOLON))
-            parse_add(&p, ret_parsed->root, parse_guarded(&p, parse_item, 0));
+            parse_add(&p, ret_parsed->root, parse_guarded(&p, item, 0));
     }
     ret_parsed->root->span = (struct span){ file, 0, d->sources[file].len };
 }

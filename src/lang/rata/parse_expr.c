@@ -47,6 +47,7 @@ static const struct binary *operator_here(const struct parser *p)
 }
 
 static struct node *unary(struct parser *p);
+static struct node *primary(struct parser *p);
 
 /* f/2 written without blanks may name a function; the resolver decides. */
 static bool may_capture(const struct parser *p, const struct node *left)
@@ -94,7 +95,8 @@ struct node *parse_expression(struct parser *p)
     return n;
 }
 
-static struct node *prefix(struct parser *p, enum node_kind kind, struct node *(*operand)(struct parser *))
+static struct node *prefix(struct parser *p, enum node_kind kind,
+                           struct node *(*operand)(struct parser *))
 {
     const struct token *t = parse_next(p);
     struct node *n = parse_node(p, kind, t);
@@ -194,7 +196,7 @@ static struct node *member_of(struct parser *p, struct node *left)
 
 static struct node *postfix(struct parser *p)
 {
-    struct node *left = parse_primary(p);
+    struct node *left = primary(p);
 
     for (;;) {
         const struct token *t = peek(p);
@@ -421,7 +423,7 @@ static struct node *pin(struct parser *p)
     return parse_finish(p, n);
 }
 
-struct node *parse_primary(struct parser *p)
+static struct node *primary(struct parser *p)
 {
     switch (peek(p)->kind) {
     case TOK_INT:         return leaf(p, N_INT);

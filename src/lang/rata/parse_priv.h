@@ -75,13 +75,8 @@ void parse_enter(struct parser *p, const struct token *t);      /* one level dee
 /* --- rules --- */
 struct node *parse_expression(struct parser *p);
 struct node *parse_statement(struct parser *p);
-struct node *parse_block(struct parser *p, const char *what);
-struct node *parse_primary(struct parser *p);
 struct node *parse_control(struct parser *p);       /* if, case, cond, try, receive */
 struct node *parse_function(struct parser *p);
 struct node *parse_fn(struct parser *p);
-struct node *parse_item(struct parser *p);
-void parse_clauses(struct parser *p, struct node *into, const struct token *open);
-void parse_statements(struct parser *p, struct node *block, enum tok close);
 
 #endif

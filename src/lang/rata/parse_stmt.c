@@ -99,7 +99,7 @@ static struct node *block_statement(struct parser *p)
     return n;
 }
 
-struct node *parse_block(struct parser *p, const char *what)
+static struct node *block(struct parser *p, const char *what)
 {
     const struct token *open;
     struct node *n;
@@ -184,11 +184,6 @@ static struct node *clause_body(struct parser *p, struct clauses *cs)
     return body;
 }
 
-static struct node *head_part(struct parser *p)
-{
-    return parse_statement(p);
-}
-
 static struct node *clause(struct parser *p, struct clauses *cs)
 {
     struct node *n = parse_node(p, N_CLAUSE, peek(p));
@@ -198,10 +193,10 @@ static struct node *clause(struct parser *p, struct clauses *cs)
         n->span.from = cs->head->span.from;
         parse_add(p, n, cs->head);
     } else if (cs->close != TOK_END_FN || (!at(p, TOK_ARROW) && !at(p, TOK_WHEN))) {
-        parse_add(p, n, head_part(p));
+        parse_add(p, n, parse_statement(p));
     }
     while (cs->close == TOK_END_FN && n->list.n > 0 && parse_accept(p, TOK_COMMA))
-        parse_add(p, n, head_part(p));
+        parse_add(p, n, parse_statement(p));
     if (parse_accept(p, TOK_WHEN))
         n->a = parse_expression(p);
     arrow = parse_expect(p, TOK_ARROW, "after the pattern of a clause");
@@ -213,7 +208,7 @@ static struct node *clause(struct parser *p, struct clauses *cs)
     return parse_finish(p, n);
 }
 
-void parse_clauses(struct parser *p, struct node *into, const struct token *open)
+static void clauses(struct parser *p, struct node *into, const struct token *open)
 {
     struct clauses cs = { .close = open->kind == TOK_FN ? TOK_END_FN : TOK_BRACE_END,
                           .depth = open->depth + 1 };
@@ -307,7 +302,7 @@ struct node *parse_function(struct parser *p)
         n->a = parse_expression(p);
     if (parse_accept(p, TOK_ARROW))
         n->b = type(p);
-    n->c = parse_block(p, "the body of the function");
+    n->c = block(p, "the body of the function");
     return parse_finish(p, n);
 }
 
@@ -316,7 +311,7 @@ struct node *parse_fn(struct parser *p)
     const struct token *open = parse_next(p);
     struct node *n = parse_node(p, N_FN, open);
 
-    parse_clauses(p, n, open);
+    clauses(p, n, open);
     return parse_finish(p, n);
 }
 
@@ -327,14 +322,14 @@ static struct node *if_expression(struct parser *p)
     struct node *n = parse_node(p, N_IF, parse_next(p));
 
     n->a = parse_expression(p);
-    n->b = parse_block(p, "what to do if it is true");
+    n->b = block(p, "what to do if it is true");
     if (parse_accept(p, TOK_ELSE)) {
         if (at(p, TOK_IF)) {
             parse_enter(p, peek(p));
             n->c = if_expression(p);
             p->nest--;
         } else {
-            n->c = parse_block(p, "what to do otherwise");
+            n->c = block(p, "what to do otherwise");
         }
     }
     return parse_finish(p, n);
@@ -342,14 +337,14 @@ static struct node *if_expression(struct parser *p)
 
 static void braced_clauses(struct parser *p, struct node *into, const char *where)
 {
-    parse_clauses(p, into, parse_expect(p, TOK_BRACE, where));
+    clauses(p, into, parse_expect(p, TOK_BRACE, where));
 }
 
 static struct node *try_expression(struct parser *p)
 {
     struct node *n = parse_node(p, N_TRY, parse_next(p));
 
-    n->a = parse_block(p, "what to try");
+    n->a = block(p, "what to try");
     if (parse_accept(p, TOK_CATCH)) {
         if (parse_accept(p, TOK_AS)) {
             const struct token *t = parse_expect(p, TOK_NAME, "after `as`");
@@ -360,9 +355,9 @@ static struct node *try_expression(struct parser *p)
         braced_clauses(p, n, "and clauses after `catch`");
     }
     if (parse_accept(p, TOK_ELSE))
-        n->b = parse_block(p, "what to do without an exception");
+        n->b = block(p, "what to do without an exception");
     if (parse_accept(p, TOK_AFTER))
-        n->c = parse_block(p, "what to do in any case");
+        n->c = block(p, "what to do in any case");
     return parse_finish(p, n);
 }
 
@@ -373,7 +368,7 @@ static struct node *receive_expression(struct parser *p)
     braced_clauses(p, n, "and clauses after `receive`");
     if (parse_accept(p, TOK_AFTER)) {
         n->a = parse_expression(p);
-        n->b = parse_block(p, "what to do when nothing comes");
+        n->b = block(p, "what to do when nothing comes");
     }
     return parse_finish(p, n);
 }

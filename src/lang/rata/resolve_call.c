@@ -159,7 +159,8 @@ static void no_such_function(struct resolver *r, const struct node *member, cons
     struct diagnostic *it;
 
     for (size_t i = 0; i < max; i++) {
-        if (m != NULL && m->functions[i]->private && strcmp(m->functions[i]->name, member->text) == 0) {
+        if (m != NULL && m->functions[i]->private
+            && strcmp(m->functions[i]->name, member->text) == 0) {
             it = diag_error(r->d, member->mark, "E0213", "`%s` is private in module %s",
                             member->text, source_name(beam));
             diag_hint(r->d, it, "remove `private` before its definition to call it from outside");

@@ -191,11 +191,14 @@ static const struct core_fn *guard_function(const char *name, size_t arity)
 
 static void guard_call(struct resolver *r, struct node *n)
 {
-    const struct core_fn *fn = n->a->kind == N_NAME && name_lookup(r, n->a->text, n->a->text_len) == NULL
-                               ? guard_function(n->a->text, n->list.n) : NULL;
+    const struct core_fn *fn = NULL;
     struct callee *c;
 
-    if (fn == NULL || (r->module != NULL && function_find(r->module, fn->name, fn->arity) != NULL)) {
+    if (n->a->kind == N_NAME && name_lookup(r, n->a->text, n->a->text_len) == NULL)
+        fn = guard_function(n->a->text, n->list.n);
+    if (fn != NULL && r->module != NULL && function_find(r->module, fn->name, fn->arity) != NULL)
+        fn = NULL;
+    if (fn == NULL) {
         not_in_guard(r, n);
         return;
     }

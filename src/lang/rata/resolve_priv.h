@@ -13,11 +13,10 @@
 
 struct undo { struct symbol *name; struct binding *old; };
 
-/* A `~` whose body is being read: its parameters in order; [0..2] are .x .y .z. */
+/* A `~` whose body is being read; its list of parameters grows. */
 struct short_fn {
     struct short_fn *outer;
     struct node *node;
-    struct binding *xyz[3];
 };
 
 struct resolver {

@@ -83,7 +83,8 @@ static void add_function(struct resolver *r, struct module *m, struct node *def)
     } else if (defaults > 0 || f->defaults > 0) {
         struct diagnostic *it = diag_error(r->d, def->mark, "E0206",
                                            "a function with defaults has one clause only");
-        diag_hint(r->d, it, "let the one clause use `case`, or write the smaller functions yourself");
+        diag_hint(r->d, it, "let the one clause use `case`, or write the smaller functions "
+                  "yourself");
         return;
     }
     f->private |= def->flag;
@@ -365,7 +366,7 @@ void rata_resolve(struct program *pr, struct node *const *roots, size_t n)
     }
     for (size_t i = 0; i < pr->n_modules && pr->d->n_errors < DIAG_ERRORS_KEPT; i++)
         resolve_module(&r, pr->modules[i]);
-    if (pr->preset != NULL && pr->script == NULL)       /* an input of the REPL has a value always */
+    if (pr->preset != NULL && pr->script == NULL)       /* an input of the REPL has a value */
         script_new(&r, roots[n - 1]);
     if (pr->script != NULL)
         resolve_script(&r);
