@@ -44,7 +44,7 @@ struct durable {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct durable *first, **last = &first;  /* [lk] in order of registration */
 static uint64_t last_number;                    /* [lk] */
-static struct durable *to_start;                /* the starter's: next to start; constant list */
+static struct durable *to_start;                /* [lk] copies, for the starter */
 
 /* start/2: check/2 gives {M, F, Args}; keep/3 registers and records what M:F(Args) gave.
  * restart/0: next/0 gives {Name, M, F, Args} or the atom done. */
@@ -306,15 +306,19 @@ void durable_names(void (*visit)(void *arg, term name, term start, int64_t since
 
 term bif_names_next(struct process *p, const term *a)
 {
-    struct durable *d = to_start;
+    struct durable *d;
     term t = TERM_NONE;
 
-    while (d != NULL && t == TERM_NONE) {
-        t = durable_term(d, &p->heap);
-        to_start = d->next;
-        durable_free(d);
+    do {
+        pthread_mutex_lock(&lock);      /* any process may call this, though none has a reason */
         d = to_start;
-    }
+        if (d != NULL)
+            to_start = d->next;
+        pthread_mutex_unlock(&lock);
+        if (d != NULL)
+            t = durable_term(d, &p->heap);
+        durable_free(d);
+    } while (d != NULL && t == TERM_NONE);
     if (t == TERM_NONE)
         return ATOM_done;
     return heap_tuple4(&p->heap, tuple_elem(t, 0), tuple_elem(t, 1), tuple_elem(t, 2),
