@@ -881,6 +881,11 @@ static void emit_raise(struct code *c, const struct low_instr *in)
     }
 }
 
+static bool is_zero(const struct core_const *c)
+{
+    return c->kind == CC_INT && c->i == 0;
+}
+
 static void emit_term(struct code *c, const struct low_instr *in)
 {
     switch (in->op) {
@@ -946,8 +951,9 @@ static void emit_term(struct code *c, const struct low_instr *in)
         break;
     case LO_WAIT_TIMEOUT:
         /* No line instruction: OTP's loader must see this directly behind its label, or it takes
-         * the queue's lock twice. */
-        EMIT(c, wait_timeout, label(in->to[0]), src(c, in->args[0]));
+         * the queue's lock twice. Nor does it ever see one of no time. */
+        if (in->args[0].lit == NULL || !is_zero(in->args[0].lit))
+            EMIT(c, wait_timeout, label(in->to[0]), src(c, in->args[0]));
         c->x_set = 0;
         jump(c, in->to[1]);
         break;

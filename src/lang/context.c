@@ -220,7 +220,7 @@ static struct low_block *split_end(struct low *l, struct low_block *b,
     struct low_block *own = low_block_new(l, b->handler);
     struct low_instr *copy = low_instr_bare(l, LO_FUNC_INFO, b->last->n, 0, 0);
 
-    memcpy(copy->args, b->last->args, copy->n * sizeof *copy->args);
+    low_copy(copy->args, b->last->args, copy->n);
     copy->line = b->last->line;
     copy->file = b->last->file;
     low_append(own, copy);

@@ -27,6 +27,8 @@
 
 #include "beam/write.h"
 
+#include <string.h>
+
 struct low_block;
 struct low_instr;
 
@@ -50,6 +52,13 @@ const struct bif_row *low_bif(const char *name, unsigned arity);
 
 /* A variable, or a constant. var 0 and lit NULL: nothing. */
 struct low_val { uint32_t var; const struct core_const *lit; };
+
+/* memcpy wants no NULL, not even for nothing. */
+ALWAYS_INLINE void low_copy(struct low_val *to, const struct low_val *from, size_t n)
+{
+    if (n > 0)
+        memcpy(to, from, n * sizeof *to);
+}
 
 #define VAL_VAR(v) ((struct low_val){ .var = (v) })
 #define VAL_LIT(c) ((struct low_val){ .lit = (c) })

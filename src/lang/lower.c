@@ -155,7 +155,7 @@ static void call_last(struct lower *w, struct core_span at, const char *function
 
     in->module = core_atom(w->u->m, "erlang", 6);
     in->function = core_atom(w->u->m, function, strlen(function));
-    memcpy(in->args, args, n * sizeof *args);
+    low_copy(in->args, args, n);
     if (w->handler != NULL)
         unreachable(w);
 }
@@ -164,7 +164,7 @@ static struct low_val make_tuple(struct lower *w, const struct low_val *elements
 {
     struct low_instr *in = lower_add(w, LO_TUPLE, (struct core_span){ 0 }, n, 1, 0);
 
-    memcpy(in->args, elements, n * sizeof *elements);
+    low_copy(in->args, elements, n);
     return VAL_VAR(in->dst[0]);
 }
 
@@ -279,7 +279,7 @@ static struct low_instr *call(struct lower *w, enum low_op op, const struct core
     struct low_instr *in = lower_add(w, tail ? last[op] : op, e->span, n, !tail, 0);
 
     if (in->n == n)
-        memcpy(in->args, args, n * sizeof *args);
+        low_copy(in->args, args, n);
     if (!tail)
         send(w, VAL_VAR(in->dst[0]), d, e->span);
     return in;
@@ -417,7 +417,7 @@ static void lower_erlang(struct lower *w, const struct core_expr *e, struct dest
     if (row != NULL) {
         in = lower_add(w, LO_BIF, can_fail(row) ? e->span : (struct core_span){ 0 }, e->n, 1, 0);
         in->bif = row;
-        memcpy(in->args, args, e->n * sizeof *args);
+        low_copy(in->args, args, e->n);
         send(w, VAL_VAR(in->dst[0]), d, e->span);
     } else if (e->n == 2 && (strcmp(name, "send") == 0 || strcmp(name, "!") == 0)) {
         call(w, LO_SEND, e, args, 2, d);
@@ -488,7 +488,7 @@ static struct low_val lower_tuple(struct lower *w, const struct core_expr *e)
     struct low_instr *in = lower_add(w, LO_TUPLE, e->span, e->n, 1, 0);
 
     if (in->n == e->n)
-        memcpy(in->args, args, e->n * sizeof *args);
+        low_copy(in->args, args, e->n);
     return VAL_VAR(in->dst[0]);
 }
 
@@ -501,7 +501,7 @@ static struct low_val map_put(struct lower *w, const struct core_expr *e, struct
     if (in->n == 0)
         return base;
     in->args[0] = base;
-    memcpy(in->args + 1, pairs, 2 * n * sizeof *pairs);
+    low_copy(in->args + 1, pairs, 2 * n);
     return VAL_VAR(in->dst[0]);
 }
 
@@ -577,7 +577,7 @@ static struct low_val lower_bits(struct lower *w, const struct core_expr *e)
         return VAL_LIT(cc_binary(w->u->m, "", 0));
     in = lower_add(w, LO_BITS, e->span, 2 * e->n, 1, 0);
     if (in->n != 0)
-        memcpy(in->args, args, 2 * e->n * sizeof *args);
+        low_copy(in->args, args, 2 * e->n);
     in->segments = e->segments;
     return VAL_VAR(in->dst[0]);
 }
@@ -954,7 +954,7 @@ static struct low_val guard_bif(struct lower *w, const struct core_expr *e,
         lower_enter(w, next);
     }
     in->bif = row;
-    memcpy(in->args, args, e->n * sizeof *args);
+    low_copy(in->args, args, e->n);
     return VAL_VAR(in->dst[0]);
 }
 
@@ -1036,7 +1036,7 @@ void lower_condition(struct lower *w, const struct core_expr *e, struct low_bloc
             args[i] = guard_value(w, e->args[i], fail);
         in = lower_add(w, LO_IF, (struct core_span){ 0 }, e->n, 0, 2);
         in->bif = row;
-        memcpy(in->args, args, e->n * sizeof *args);
+        low_copy(in->args, args, e->n);
         in->to[0] = yes;
         in->to[1] = no;
         return;

@@ -793,7 +793,7 @@ static size_t choose_keys(const struct row *rows, size_t n, struct low_val map,
     }
     if (shared == 0)
         return n_keys;
-    memcpy(keys, common, shared * sizeof *keys);
+    low_copy(keys, common, shared);
     return shared;
 }
 
@@ -813,7 +813,7 @@ static void match_keys(struct match *m, struct row *rows, size_t n, struct low_v
     in->args[0] = map;
     in->to[0] = yes;
     in->to[1] = rest;
-    memcpy(in->args + 1, keys, n_keys * sizeof *keys);
+    low_copy(in->args + 1, keys, n_keys);
     lower_enter(m->w, yes);
     rows = rows_copy(m, rows, n);
     for (size_t r = 0; r < first; r++) {

@@ -362,7 +362,7 @@ static bool tidy_compare(struct low *l, struct low_block *b)
     low_remove(b, def);
     low_remove(b, t);
     in = low_instr_bare(l, LO_IF, def->n, 0, 2);
-    memcpy(in->args, def->args, def->n * sizeof *in->args);
+    low_copy(in->args, def->args, def->n);
     in->bif = def->bif;
     in->to[0] = yes;
     in->to[1] = no;
