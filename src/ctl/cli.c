@@ -12,6 +12,7 @@
 #include "base/suggest.h"
 #include "base/units.h"
 #include "ctl/client.h"
+#include "ctl/contexts.h"
 #include "ctl/commands.h"
 #include "ctl/exits.h"
 #include "ctl/watch.h"
@@ -864,6 +865,8 @@ static int run(struct cli *cli)
         return do_completion(cli, cli->args[0]);
     if (cli->cmd == &commands[CMD_version])
         return do_version(cli);
+    if (cli->cmd == &commands[CMD_context])
+        return contexts_command(cli->args, cli->nargs);
     if (cli->cmd == &commands[CMD_report])
         return do_report(cli);
     if (cli->cmd == &commands[CMD_restore])

@@ -4,6 +4,8 @@
  */
 #include "ctl/client.h"
 
+#include "ctl/contexts.h"
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/errors.h"
@@ -80,11 +82,16 @@ char *client_socket_path(const char *context)
     if (context == NULL || *context == 0)
         context = getenv("RNODE_CONTEXT");
     if (context == NULL || *context == 0) {
-        path = dev_socket();
+        path = contexts_socket(NULL);
+        if (path == NULL)
+            path = dev_socket();
         return path != NULL ? path : mem_strdup(SYSTEM_SOCKET);
     }
     if (strchr(context, '/') != NULL)
         return mem_strdup(context);
+    path = contexts_socket(context);
+    if (path != NULL)
+        return path;
     dir = dev_folder(context);
     path = mem_printf("%s/control.sock", dir);
     mem_free(dir);

@@ -19,8 +19,9 @@ struct client {
     frame_t *hello;             /* NULL until it came */
 };
 
-/* Where the node of this context listens: NULL or "": $RNODE_CONTEXT, else the only --dev node of
- * this user, else /run/rnode/control.sock. A word: the --dev node of that name. A path: itself.
+/* Where the node of this context listens: NULL or "": $RNODE_CONTEXT, else the context in use
+ * (contexts.h), else the only --dev node of this user, else /run/rnode/control.sock. A word: the
+ * context of that name, else the --dev node of that name. A path: itself.
  * The result is the caller's to free. */
 char *client_socket_path(const char *context);
 /* Folder of the --dev node called name, for the caller to free. Created by rnoded, not here. */
