@@ -57,6 +57,7 @@ struct waiting { struct conn *conn; struct event *doubt; };
 
 static struct loop *loops[IO_LOOPS_MAX];
 static unsigned n_loops;
+static uint8_t *spaces[IO_LOOPS_MAX];               /* [loop of that number] for reading */
 static struct waiting waiting[PEERS_MAX + 1];       /* [loop of the peer] */
 
 static void io_read(struct conn *c);
@@ -321,18 +322,21 @@ static void io_take(struct conn *c, uint8_t *data, size_t len)
     io_write(s);                            /* credit and answers */
 }
 
-static uint8_t *read_space(void)
+/* The buffer of the loop that c is on. */
+static uint8_t *read_space(const struct conn *c)
 {
-    static __thread uint8_t *space;         /* as long as its thread, which is as long as the node */
+    unsigned i = 0;
 
-    if (space == NULL)
-        space = mem_alloc(READ_BYTES);
-    return space;
+    while (loops[i] != c->loop)
+        i++;
+    if (spaces[i] == NULL)
+        spaces[i] = mem_alloc(READ_BYTES);
+    return spaces[i];
 }
 
 static void io_read(struct conn *c)
 {
-    uint8_t *space = read_space();
+    uint8_t *space = read_space(c);
     size_t old = c->in.len;
     ssize_t n = read(c->fd, space + old, READ_BYTES - old);
 
@@ -354,8 +358,8 @@ static void io_take_early(struct conn *c)
 {
     size_t n = c->in.len;
 
-    memcpy(read_space(), c->in.data, n);
-    io_take(c, read_space(), n);
+    memcpy(read_space(c), c->in.data, n);
+    io_take(c, read_space(c), n);
 }
 
 /* --- ticks ------------------------------------------------------------------------------------------------ */
@@ -1114,8 +1118,11 @@ void peer_stop(void)
     if (n_loops == 0)
         return;
     each_peer(say_goodbye);
-    for (unsigned i = 0; i < n_loops; i++)
+    for (unsigned i = 0; i < n_loops; i++) {
         loop_stop(loops[i]);
+        mem_free(spaces[i]);
+        spaces[i] = NULL;
+    }
     n_loops = 0;
 }
 
