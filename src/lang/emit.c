@@ -259,7 +259,7 @@ static void add_compile_info(struct unit *u)
 
 static void add_tables(struct unit *u)
 {
-    struct buf docs = { 0 };
+    struct buf docs = { 0 }, spans = { 0 };
 
     for (const struct low_function *f = u->functions; f != NULL; f = f->next) {
         if (f->exported)
@@ -273,7 +273,10 @@ static void add_tables(struct unit *u)
     add_compile_info(u);
     docs_chunk(u->m, &docs);
     beam_add_chunk(u->w, "Docs", docs.data, docs.len);
+    spans_chunk(u->m, &spans);
+    beam_add_chunk(u->w, "RnSp", spans.data, spans.len);
     buf_fini(&docs);
+    buf_fini(&spans);
 }
 
 int lang_emit(struct core_module *m, struct buf *out, struct core_error *ret_error)

@@ -62,5 +62,6 @@ uint32_t unit_atom(struct unit *u, const struct core_atom *a);
 
 void code_function(struct unit *u, struct low *l);
 void docs_chunk(struct core_module *m, struct buf *out);
+void spans_chunk(struct core_module *m, struct buf *out);
 
 #endif

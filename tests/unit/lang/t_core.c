@@ -160,6 +160,56 @@ static void test_constants(void **state)
     arena_fini(&arena);
 }
 
+/* A chunk of that name, or NULL. */
+static const uint8_t *find_chunk(const struct buf *beam, const char *tag, size_t *ret_len)
+{
+    struct reader r = reader_make(beam->data, beam->len);
+
+    (void)reader_take(&r, 12);
+    while (reader_left(&r) >= 8) {
+        const uint8_t *name = reader_take(&r, 4);
+        size_t len = reader_u32(&r);
+        const uint8_t *data = reader_take(&r, (len + 3) & ~(size_t)3);
+
+        *ret_len = len;
+        if (data != NULL && memcmp(name, tag, 4) == 0)
+            return data;
+    }
+    return NULL;
+}
+
+static void test_chunks(void **state)
+{
+    static const char text[] = "(module 'm' (export (f 1)) (attribute 'author' 'me')"
+                               " (def f (x) (map x ('k' (fn () (list \"lit\" x))))))";
+    static const char *const tags[] = { "AtU8", "Code", "StrT", "ImpT", "ExpT", "FunT", "LocT",
+                                        "Attr", "CInf", "Line", "Docs", "RnSp" };
+    struct arena arena = { 0 };
+    struct buf beam = { 0 };
+    struct core_module *m;
+    struct core_error error;
+    const uint8_t *data;
+    size_t len;
+
+    (void)state;
+    assert_int_equal(core_read(&arena, text, strlen(text), &m, &error), 0);
+    core_add_file(m, "m.core");
+    m->doc = "What m does";
+    assert_int_equal(lang_emit(m, &beam, &error), 0);
+    for (size_t i = 0; i < ARRAY_LEN(tags); i++)
+        if (find_chunk(&beam, tags[i], &len) == NULL)
+            fail_msg("no chunk %s", tags[i]);
+    data = find_chunk(&beam, "Docs", &len);
+    assert_non_null(memmem(data, len, "What m does", 11));
+    data = find_chunk(&beam, "Attr", &len);
+    assert_non_null(memmem(data, len, "author", 6));
+    assert_non_null(memmem(data, len, "vsn", 3));
+    data = find_chunk(&beam, "RnSp", &len);
+    assert_non_null(memmem(data, len, "m.core", 6));
+    buf_fini(&beam);
+    arena_fini(&arena);
+}
+
 /* What is written is read again as the same. */
 static void test_dump(void **state)
 {
@@ -192,7 +242,7 @@ int main(void)
         cmocka_unit_test(test_text), cmocka_unit_test(test_rules),
         cmocka_unit_test(test_bound_once), cmocka_unit_test(test_depth),
         cmocka_unit_test(test_sequence), cmocka_unit_test(test_constants),
-        cmocka_unit_test(test_dump),
+        cmocka_unit_test(test_dump), cmocka_unit_test(test_chunks),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
