@@ -6,8 +6,8 @@
  *   store/data.mdb      a compact copy of the store
  *   code/DIGEST.beam    the kept modules
  *
- * Never keys: the identity of a node is not in its store. Reading trusts nothing: names other than
- * these are refused, sizes are checked against the file.
+ * The key of the node is not in its store, so not in here either; the secrets of its cluster are.
+ * Reading trusts nothing: names other than these are refused, sizes are checked against the file.
  */
 #ifndef CTL_ARCHIVE_H
 #define CTL_ARCHIVE_H
