@@ -39,14 +39,7 @@ static VECTOR(struct waiter) waiters;           /* [lk nodes_lock] */
                                (v).at = mem_realloc((v).at, (v).cap * sizeof *(v).at))            \
                       : (void)0, &(v).at[(v).n++])
 
-/* --- messages ------------------------------------------------------------------------------------------ */
-
-/* Callers are inside an epoch. */
-static void tell(term pid, struct heap *bag, term msg)
-{
-    (void)bag;
-    (void)process_send(NULL, pid, msg);
-}
+/* --- messages; callers are inside an epoch ------------------------------------------------------------------------------------------ */
 
 static void tell_waiters_locked(peer_id peer, term answer)
 {
@@ -88,7 +81,7 @@ static void tell_subscribers_locked(term event, term node, term reason)
             info = heap_cons(&bag, heap_tuple2(&bag, ATOM_nodedown_reason, reason), info);
         msg = s->with_info ? heap_tuple3(&bag, event, node, info) : heap_tuple2(&bag, event, node);
         for (uint32_t n = 0; n < s->times; n++)
-            tell(s->pid, &bag, msg);
+            process_send(NULL, s->pid, msg);
     }
     heap_fini(&bag);
 }
@@ -105,7 +98,7 @@ static void tell_monitors_locked(term node)
             i++;
             continue;
         }
-        tell(monitors.at[i].pid, &bag, msg);
+        process_send(NULL, monitors.at[i].pid, msg);
         monitors.at[i] = monitors.at[--monitors.n];
     }
     heap_fini(&bag);
