@@ -21,7 +21,8 @@ struct fun_entry {
     uint8_t  md5[16];            /* [set] of the module */
     uint8_t  arity;              /* [set] what a caller passes, without free variables */
     uint32_t num_free;           /* [set] */
-    term     function;           /* [set] atom, name of the lambda-lifted function */
+    _Atomic term function;       /* [any] atom, name of the lambda-lifted function; loads of one file
+                                  * write it at once, always the same */
     term     parent_mfa_module;  /* [set] same as module; kept for printing */
 };
 

@@ -170,7 +170,9 @@ static bool load_funs(struct loader *ld)
             return load_fail(ld, "fun of arity %u", fun->arity);
         im->funs[i] = fun_entry_get(ld->module, fun->index, f->md5, fun->old_uniq,
                                     fun->arity - fun->num_free, fun->num_free);
-        im->funs[i]->function = ld->atoms[fun->function];
+        /* relaxed: who reads it has got the entry from the code that this load publishes */
+        atomic_store_explicit(&im->funs[i]->function, ld->atoms[fun->function],
+                              memory_order_relaxed);
     }
     return true;
 }
