@@ -44,6 +44,10 @@ static struct {
 /* An address that mDNS gave. Avahi's thread only. */
 static struct { struct net_addr addr; int64_t next_ns, wait_ns; } found[FOUND_KEPT];
 
+static pthread_mutex_t labels_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct buf labels;                   /* [lk labels_lock] as attributes */
+static _Atomic bool labels_changed;         /* [any] the note is to be written anew */
+
 /* Held for reading by threads that post to the cluster, for writing while it goes away. */
 static pthread_rwlock_t gate = PTHREAD_RWLOCK_INITIALIZER;
 
@@ -280,25 +284,41 @@ static void start_mdns(const struct gossip_self *self)
 
 /* --- once a second ------------------------------------------------------------------------------------- */
 
+void membership_labels(const char *const *items)
+{
+    struct buf fresh = { 0 };
+
+    for (size_t i = 0; items != NULL && items[i] != NULL; i++) {
+        const char *eq = strchr(items[i], '=');
+        char *key = eq == NULL ? NULL : mem_printf("%.*s", (int)(eq - items[i]), items[i]);
+
+        /* Some room is left for version and processes. */
+        if (key != NULL && fresh.len + strlen(items[i]) + 5 <= MEMBER_META_MAX - 96)
+            (void)!attrs_add_text(&fresh, key, eq + 1);
+        mem_free(key);
+    }
+    pthread_mutex_lock(&labels_lock);
+    buf_fini(&labels);
+    labels = fresh;
+    pthread_mutex_unlock(&labels_lock);
+    atomic_store(&labels_changed, true);
+}
+
 static void write_note(struct cluster *c)
 {
-    const char *const *labels = membership.opt.labels;
     struct buf b = { 0 };
     char number[24];
     int rc = attrs_add_text(&b, "version", membership.opt.version);
 
+    atomic_store(&labels_changed, false);
     membership.noted_processes = process_count();
     snprintf(number, sizeof(number), "%llu", (unsigned long long)membership.noted_processes);
     if (rc == 0)
         rc = attrs_add_text(&b, "processes", number);
-    for (size_t i = 0; rc == 0 && labels != NULL && labels[i] != NULL; i++) {
-        const char *eq = strchr(labels[i], '=');
-        char *key = eq == NULL ? NULL : mem_printf("%.*s", (int)(eq - labels[i]), labels[i]);
-
-        if (key != NULL && b.len + strlen(labels[i]) + 5 <= MEMBER_META_MAX)
-            rc = attrs_add_text(&b, key, eq + 1);
-        mem_free(key);
-    }
+    pthread_mutex_lock(&labels_lock);
+    if (rc == 0 && b.len + labels.len <= MEMBER_META_MAX)
+        buf_add(&b, labels.data, labels.len);
+    pthread_mutex_unlock(&labels_lock);
     cluster_set_note(c, b.data, b.len);
     buf_fini(&b);
 }
@@ -365,7 +385,8 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     if (peer_vital_hook != NULL)
         peer_vital_hook(&v);
     cluster_set_load(c, v.load);
-    if (membership.tick % NOTE_TICKS == 1 && now != membership.noted_processes)
+    if ((membership.tick % NOTE_TICKS == 1 && now != membership.noted_processes)
+        || atomic_load(&labels_changed))
         write_note(c);
     epoch_enter();
     keep_sessions(cluster_snapshot(c));

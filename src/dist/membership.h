@@ -21,7 +21,6 @@ struct membership_options {
     bool mdns;                      /* announce and browse on the local link */
     const char *const *mdns_interfaces;
     const char *version;            /* of the software; static text */
-    const char *const *labels;      /* "key=value", told in the note */
 };
 
 /* Take the frames and watch sessions. Before peer_start. */
@@ -31,6 +30,9 @@ void membership_init(void);
 MUST_CHECK int membership_start(const struct membership_options *o);
 void membership_leave(void);        /* tell the others; takes 2 s when there are any */
 void membership_stop(void);         /* before peer_stop */
+
+/* Labels of this node, "key=value", NULL-terminated: told in its note. Copied; any time. */
+void membership_labels(const char *const *labels);
 
 /* NULL while it is not started. Any thread. */
 struct cluster *membership_cluster(void);

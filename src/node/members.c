@@ -56,6 +56,7 @@ void members_apply(const struct options *o)
     struct old old = { .o = o };
 
     flock_labels(option_items(o, OPT_node_labels));
+    membership_labels(option_items(o, OPT_node_labels));
     flock_visit(note_old, &old);
     for (size_t i = 0; i < old.n; i++) {
         (void)!flock_undefine(old.names[i]);
@@ -87,7 +88,6 @@ void members_start(const struct options *o)
         .period_ns = option_number(o, OPT_cluster_heartbeat) * 1000000,
         .seeds = option_items(o, OPT_cluster_join), .version = PACKAGE_VERSION,
         .mesh = (unsigned)option_number(o, OPT_cluster_mesh),
-        .labels = option_items(o, OPT_node_labels),
         .mdns = option_number(o, OPT_cluster_mdns) != 0 || flocks_want_mdns(o),
         .mdns_interfaces = option_items(o, OPT_cluster_mdns_interfaces),
     };
