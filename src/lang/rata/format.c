@@ -62,6 +62,7 @@ struct formatter {
     size_t depth, cap_frames;
     unsigned line_indent;       /* of the line being written */
     size_t line_start;          /* in out */
+    size_t begin;                   /* of out: what was there before is not ours */
 };
 
 /* --- what the tree says ---------------------------------------------------------------------- */
@@ -390,7 +391,7 @@ static void start_line(struct formatter *f, size_t i, const struct piece *before
 {
     const struct piece *p = &f->pieces[i];
 
-    if (i > 0) {
+    if (f->out->len > f->begin) {
         buf_u8(f->out, '\n');
         if (lines > 1 && !opens(p - 1) && !closes(significant(f, i)))
             buf_u8(f->out, '\n');
@@ -415,6 +416,7 @@ static void write_pieces(struct formatter *f)
     const struct piece *before = NULL;      /* the last one that is no comment */
 
     f->depth = 0;
+    f->begin = f->out->len;
     for (size_t i = 0; i < f->n; i++) {
         struct piece *p = &f->pieces[i];
         unsigned lines = i > 0 ? lines_between(f, p - 1, p) : 1;
@@ -434,7 +436,7 @@ static void write_pieces(struct formatter *f)
         if (!p->comment)
             before = p;
     }
-    if (f->n > 0)
+    if (f->out->len > f->begin)
         buf_u8(f->out, '\n');
 }
 
