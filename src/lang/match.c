@@ -645,6 +645,22 @@ static size_t take_group(struct shape **list, size_t *n, struct shape **ret)
     return taken;
 }
 
+/* [] first and a cons later: a loop over a list is at its end once only, so ask for a cons first. */
+static void cons_first(struct shape **list, size_t n)
+{
+    if (list[0]->need->kind != NEED_LIT || list[0]->need->lit->kind != CC_NIL)
+        return;
+    for (size_t i = 1; i < n; i++) {
+        struct shape *s = list[i];
+
+        if (s->need->kind != NEED_CONS)
+            continue;
+        memmove(list + 1, list, i * sizeof *list);
+        list[0] = s;
+        return;
+    }
+}
+
 static void test_shapes(struct match *m, struct split *s, struct low_val value,
                         struct low_block *fail, const struct stand *stand)
 {
@@ -657,6 +673,7 @@ static void test_shapes(struct match *m, struct split *s, struct low_val value,
         s->shapes[i].block = new_block(m);
         list[i] = &s->shapes[i];
     }
+    cons_first(list, left);
     while (left > 0) {
         struct low_block *no = others;
 
