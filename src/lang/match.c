@@ -645,7 +645,7 @@ static size_t take_group(struct shape **list, size_t *n, struct shape **ret)
     return taken;
 }
 
-/* [] first and a cons later: a loop over a list is at its end once only, so ask for a cons first. */
+/* [] and a cons later: a loop over a list is at its end once only, so ask for a cons first. */
 static void cons_first(struct shape **list, size_t n)
 {
     if (list[0]->need->kind != NEED_LIT || list[0]->need->lit->kind != CC_NIL)
