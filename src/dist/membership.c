@@ -27,6 +27,7 @@
 #define FRAME_ORDER      0x676f7373ull      /* one order key: parts of a push/pull stay in order */
 #define SILENT_NS        ((int64_t)5 * 1000000000)
 #define SEED_TICKS_MAX   30                 /* seconds between tries of seeds, at most */
+#define TEND_TICKS 600          /* is the secret of the cluster due */
 #define NOTE_TICKS       60                 /* seconds between notes when only figures change */
 #define FOUND_KEPT       64                 /* addresses of mDNS that were tried lately */
 #define FOUND_WAIT_NS    ((int64_t)10 * 1000000000)     /* until an address is tried again, first */
@@ -394,6 +395,8 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
     if (membership.mdns != NULL)
         mdns_refresh(membership.mdns);
     try_seeds();
+    if (membership.tick % TEND_TICKS == 0)
+        ring_tend();
 }
 
 /* --- metrics ------------------------------------------------------------------------------------------- */

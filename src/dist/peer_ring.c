@@ -15,7 +15,8 @@
 #include <pthread.h>
 
 #define EPOCHS_MAX     16
-#define EPOCH_LIFE_S   (30u * 86400)        /* handshakes with older ones are refused */
+#define DAY_S          86400u
+#define EPOCH_LIFE_S   (30u * DAY_S)        /* handshakes with older ones are refused */
 #define EPOCH_LABEL    "rn epoch 1"
 #define SPREAD_S       60
 #define GOSSIP_GRACE_S 600
@@ -379,6 +380,24 @@ int ring_rotate(bool now)
     if (!may_admit(identity_key(own.id)))
         return -ERR_PERMISSION;
     return make_secret(now_s() + (now ? 0 : SPREAD_S));
+}
+
+bool ring_secret_is_due(uint64_t use_from_s, uint64_t now, bool ours)
+{
+    return use_from_s != 0 && now >= use_from_s + EPOCH_LIFE_S + (ours ? 0 : DAY_S);
+}
+
+void ring_tend(void)
+{
+    bool due;
+
+    lock();
+    due = own.n_secrets > 0 &&
+          ring_secret_is_due(own.secrets[0].use_from, now_s(),
+                             memcmp(own.secrets[0].by, identity_key(own.id), NODE_KEY_BYTES) == 0);
+    unlock();
+    if (due && may_admit(identity_key(own.id)) && ring_rotate(false) < 0)
+        LOG(WARNING, "secret.rotated", NULL, "the cluster secret is due, but it could not be stored");
 }
 
 int ring_merge_secret(const Rn__EpochSecret *m)

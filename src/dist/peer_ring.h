@@ -58,6 +58,11 @@ bool ring_gossip_secret(uint8_t epoch, struct secret *ret);
 void ring_tag(uint16_t epoch, uint8_t ret[FLIGHT_TAG]);
 /* A new epoch: used in a minute, or now. -ERR_PERMISSION: this node may not admit. */
 MUST_CHECK int ring_rotate(bool now);
+/* Is a secret that is used since then (seconds since 1970; 0: not known here) to be changed? Who made
+ * it goes first; another node that may admit, a day later. */
+bool ring_secret_is_due(uint64_t use_from_s, uint64_t now_s, bool ours);
+/* Change the secret if it is due and this node may. Now and then; writes to the store then. */
+void ring_tend(void);
 
 /* --- changes --------------------------------------------------------------------------------------- */
 

@@ -622,9 +622,22 @@ static int stop(void **state)
     return 0;
 }
 
+/* The secret of a cluster that is left alone changes before it stops opening sessions. */
+static void secrets_are_changed_in_time(void **state)
+{
+    uint64_t day = 86400, start = 1800000000;
+
+    assert_false(ring_secret_is_due(start, start + 29 * day, true));
+    assert_true(ring_secret_is_due(start, start + 30 * day, true));
+    assert_false(ring_secret_is_due(start, start + 30 * day, false));
+    assert_true(ring_secret_is_due(start, start + 31 * day, false));
+    assert_false(ring_secret_is_due(0, start, true));       /* of an invitation: its age is not known */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(secrets_are_changed_in_time),
         cmocka_unit_test(a_member_is_let_in),
         cmocka_unit_test(noise_at_the_door),
         cmocka_unit_test(forged_flights),
