@@ -188,6 +188,28 @@ static enum load_state commit(struct process *p, struct load_job *lj)
     return LOAD_DONE;
 }
 
+/* Held from the look whether somebody else was faster to the commit. Only tried: a scheduler that
+ * waited for it would keep the holder from stopping the world. */
+static pthread_mutex_t commit_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Several processes may have called a missing module at once: the first loads it, the others take
+ * that. LOAD_WAITING: look again. */
+static enum load_state commit_unless_there(struct process *p, struct load_job *lj, bool any_will_do)
+{
+    enum load_state state;
+
+    if (pthread_mutex_trylock(&commit_lock) != 0)
+        return LOAD_WAITING;
+    if (code_is_loading(p, lj->module))
+        state = LOAD_WAITING;
+    else if (any_will_do && code_is_loaded(lj->module))
+        state = LOAD_DONE;
+    else
+        state = commit(p, lj);
+    pthread_mutex_unlock(&commit_lock);
+    return state;
+}
+
 enum load_state module_load(struct process *p, term module, const char *path, size_t n,
                             const term *args)
 {
@@ -214,9 +236,9 @@ enum load_state module_load(struct process *p, term module, const char *path, si
         LOG(WARNING, "code.refused", LOG_FIELDS("file", lj->path), "%s", lj->error.text);
         state = LOAD_BAD_FILE;
     } else if (lj->on_load == TERM_NONE) {
-        state = commit(p, lj);
+        state = commit_unless_there(p, lj, path == NULL);
     }
-    if (lj->on_load != TERM_NONE && code_is_loading(p, module)) {
+    if (state == LOAD_WAITING || (lj->on_load != TERM_NONE && code_is_loading(p, module))) {
         (void)bif_yield(p, n, args);
         return LOAD_WAITING;
     }
