@@ -131,6 +131,7 @@ int keeper_restore(void)
 void keeper_flush(void)
 {
     /* what others wait for comes before, since batches keep their order */
+    persist_stop_loading();
     if (the_store != NULL && store_delete(the_store, "meta", "sync", 4) < 0)
         LOG(ERROR, "store.failing", LOG_FIELDS("code", "RN0604"), "not everything was written");
 }

@@ -19,7 +19,8 @@ void keeper_reload(const struct options *o);
 /* Open the persistent tables again and start what has durable names; the machine runs and has its
  * code. */
 MUST_CHECK int keeper_restore(void);
-/* Wait until everything submitted so far is in the store, or cannot be; the machine may run on. */
+/* At the end of a program: stop loading tables, and wait until everything submitted so far is in the
+ * store, or cannot be; the machine may run on. */
 void keeper_flush(void);
 /* After the machine has stopped. */
 void keeper_close(void);

@@ -722,12 +722,17 @@ int persist_start(struct store *st, void (*say)(const char *text))
     return rc;
 }
 
-void persist_stop(void)
+void persist_stop_loading(void)
 {
     atomic_store(&catalogue.stopping, true);
     if (catalogue.has_loader)
         pthread_join(catalogue.loader, NULL);
     catalogue.has_loader = false;
+}
+
+void persist_stop(void)
+{
+    persist_stop_loading();
     catalogue.store = NULL;
 }
 

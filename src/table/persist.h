@@ -44,7 +44,9 @@ struct persist {
 /* What the node does: main thread. Make tables of the catalogue in st, without owners, and begin
  * to load their rows. Errors as store_visit; a table that cannot be made is reported to say. */
 MUST_CHECK int persist_start(struct store *st, void (*say)(const char *text));
-void persist_stop(void);                /* stop loading; the store can be closed then */
+/* Stop loading; what is not loaded stays on the disk, and tables can still be written. */
+void persist_stop_loading(void);
+void persist_stop(void);                /* the same; the store can be closed then */
 struct store *persist_store(void);      /* NULL: this node has none */
 
 /* A new persistent table, or the one of that name and kind that waits for an owner. NULL and a

@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -283,16 +284,17 @@ static bool slowly(void *arg, const void *key, size_t key_len, const void *value
     return true;
 }
 
-static int events[4];
+static _Atomic int events[4];       /* also counted by the writer's thread */
 
 static void on_event(enum store_event event, const char *text)
 {
-    events[event]++;
+    atomic_fetch_add(&events[event], 1);
 }
 
 static void long_readers_are_ended(void **state)
 {
     struct store_options strict = { .map_bytes = 8 << 20, .reader_max_ms = 10 };
+    int n = 0;
 
     store_on_event(st, on_event);
     store_configure(st, &strict);
@@ -302,7 +304,8 @@ static void long_readers_are_ended(void **state)
     assert_int_equal(events[STORE_READER_ENDED], 1);
     strict.reader_max_ms = 0;
     store_configure(st, &strict);
-    assert_int_equal(store_visit(st, "slow", false, count_one, &events[3]), 0);
+    assert_int_equal(store_visit(st, "slow", false, count_one, &n), 0);
+    assert_int_equal(n, 300);
 }
 
 static uint64_t submit_one(int key)
