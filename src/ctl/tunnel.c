@@ -87,8 +87,11 @@ static bool take_queue(struct tunnel *t, struct buf *out)
 /* Write what can be written; false: the client is gone. */
 static bool write_out(int fd, struct buf *out)
 {
-    ssize_t n = out->len > 0 ? send(fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    ssize_t n;
 
+    if (out->len == 0)
+        return true;
+    n = send(fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
     memmove(out->data, out->data + n, out->len - (size_t)n);

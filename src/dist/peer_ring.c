@@ -91,7 +91,8 @@ static bool read_body(const Rn__RingBody *m, struct ring_body *b)
 {
     memset(b, 0, sizeof *b);
     if (m->kind < RING_FOUND || m->kind > RING_RIGHTS || m->serial == 0 ||
-        m->name.len > RING_NAME_MAX || memchr(m->name.data, 0, m->name.len) != NULL ||
+        m->name.len > RING_NAME_MAX ||
+        (m->name.len > 0 && memchr(m->name.data, 0, m->name.len) != NULL) ||
         !copy_exact(b->cluster, sizeof b->cluster, &m->cluster) ||
         !copy_exact(b->subject, sizeof b->subject, &m->subject) ||
         !copy_exact(b->replaces, sizeof b->replaces, &m->replaces))
