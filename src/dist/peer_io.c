@@ -15,10 +15,12 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/errors.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "net/sock.h"
+#include "vm/sched.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -28,6 +30,8 @@
 #define IO_LOOPS_MAX  16
 #define READ_BYTES    (256u << 10)
 #define WRITE_BYTES   (256u << 10)
+#define HOLD_BYTES    2048u                 /* so little is one message or a few */
+#define TALK_NS       50000                 /* so soon after the last, it is a conversation */
 #define REKEY_NS      (3600 * INT64_C(1000000000))
 #define REKEY_BYTES   ((uint64_t)64 << 30)
 #define STALL_NS      (120 * INT64_C(1000000000))
@@ -260,11 +264,19 @@ static bool io_send_now(struct session *s)
 
 /* --- in ------------------------------------------------------------------------------------------------- */
 
-static void heard(struct session *s)
+/* bytes have come. Of a conversation (little at a time, and soon after the last) the receiver runs
+ * on this thread, and the next part is waited for awake: waking threads is most of a round trip. */
+static void heard(struct session *s, size_t bytes)
 {
     struct io *io = io_of(s);
+    int64_t before = io->heard_ns;
 
     io->heard_ns = clock_monotonic_ns();
+    atomic_store_explicit(&s->heard, true, memory_order_relaxed);       /* relaxed: a hint */
+    if (bytes <= HOLD_BYTES)
+        sched_hold();
+    if (bytes <= HOLD_BYTES && io->heard_ns - before < TALK_NS && sched_may_lend())
+        loop_linger(s->peer->loop);
     if (io->suspect) {
         io->suspect = false;
         spin_lock(&s->peer->lock);
@@ -302,7 +314,10 @@ static int64_t take_records(struct session *s, struct conn *c, uint8_t *data, si
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    io_read(arg);
+    epoch_enter();
+    io_read(arg);                           /* the session may be over, and arg gone */
+    sched_release();
+    epoch_leave();
 }
 
 /* Bytes that came, the unfinished record of last time in front. */
@@ -348,7 +363,7 @@ static void io_read(struct conn *c)
     }
     if (old > 0)
         memcpy(space, c->in.data, old);
-    heard(c->session);
+    heard(c->session, (size_t)n);
     io_of(c->session)->bytes_in += (uint64_t)n;
     io_take(c, space, old + (size_t)n);
 }

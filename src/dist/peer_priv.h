@@ -140,6 +140,7 @@ struct session {
     _Atomic bool ready;                     /* [any] on the loop's list */
     _Atomic bool direct;                    /* [any] senders may send by themselves; changed under tx */
     _Atomic int64_t pushed_ns;              /* [any] last time that a push found nothing before it */
+    _Atomic bool heard;                     /* [any] something came since then */
     pthread_mutex_t tx;                     /* the out side of stream and transport */
     bool tell_writable;                     /* [lk tx] somebody waited and may go on */
     _Atomic uint32_t message_max;           /* [any] what the peer takes */

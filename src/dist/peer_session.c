@@ -100,18 +100,20 @@ static void wake(struct session *s)
     }
 }
 
-/* A session that was quiet: send from this thread, which saves waking another. In a flood, where
- * pushes follow each other closely, the loop does better: it makes full records. */
+/* A session that was quiet, or whose peer has just said something: send from this thread, which saves
+ * waking another. In a flood, where pushes follow each other closely, the loop does better: it makes
+ * full records. */
 #define QUIET_NS 20000
 
 static bool send_direct(struct session *s)
 {
     int64_t now = clock_monotonic_ns(), before;
-    bool sent = false;
+    bool sent = false, answers;
 
-    /* relaxed: a hint */
+    /* relaxed: hints */
     before = atomic_exchange_explicit(&s->pushed_ns, now, memory_order_relaxed);
-    if (now - before < QUIET_NS || !atomic_load_explicit(&s->direct, memory_order_relaxed) ||
+    answers = atomic_exchange_explicit(&s->heard, false, memory_order_relaxed);
+    if ((now - before < QUIET_NS && !answers) || !atomic_load_explicit(&s->direct, memory_order_relaxed) ||
         atomic_load_explicit(&s->told_busy, memory_order_relaxed) ||
         pthread_mutex_trylock(&s->tx) != 0)
         return false;

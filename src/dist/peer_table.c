@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/epoch.h"
+#include "vm/process.h"
 
 #define BUCKETS 1024u
 
@@ -245,8 +246,10 @@ void peer_disconnect(session_id id)
     d = MEM_NEW(struct disconnect);
     d->task.run = run_disconnect;
     d->session = id;
-    if (loop_here(p->loop))
-        run_disconnect(&d->task);           /* from a callback: at once, so that nothing more leaves */
+    /* From a callback: at once, so that nothing more leaves. A process that this thread runs as a
+     * guest is no callback: it may hold locks. */
+    if (loop_here(p->loop) && sched_self == NULL)
+        run_disconnect(&d->task);
     else
         loop_post(p->loop, &d->task);
 }

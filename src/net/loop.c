@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #define BEAT_NS INT64_C(250000000)
+#define LINGER_NS 30000                 /* about what it takes to wake a thread of an idle machine */
+#define TAKEN_NS 15000                  /* a look takes 1 or 2 us: so late, others wanted the processor */
+#define LINGER_REST_MAX 4096u
 
 struct loop {
     struct event_base *base;
@@ -25,6 +28,10 @@ struct loop {
     _Atomic(struct loop_task *) posted;     /* [any] newest first */
     _Atomic int64_t late_ns;                /* [any] */
     int64_t beat_ns;                        /* [loop] when the last beat was due */
+    bool lingering;                         /* [loop] it may not sleep */
+    int64_t linger_until_ns, looked_ns;     /* [loop] the last look; 0: none since the wish */
+    uint32_t linger_off, linger_rest;       /* [loop] wishes to be passed over: left, and of the last time */
+    bool over;                              /* [loop] */
 };
 
 static void run_posted(struct loop *l)
@@ -67,12 +74,48 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
     epoch_flush();                          /* what callbacks retired */
 }
 
+/* --- lingering ---------------------------------------------------------------------------------
+ * It pays where a processor is free for it and the event comes soon. Where it did not, wishes are passed
+ * over for a while, for longer each time: on a busy machine it only keeps others from running. */
+
+void loop_linger(struct loop *l)
+{
+    if (l->lingering)
+        l->linger_rest /= 2;                /* here we are again, awake */
+    l->lingering = l->linger_off == 0;
+    l->looked_ns = 0;
+    if (l->linger_off > 0)
+        l->linger_off--;
+}
+
+static bool lingers(struct loop *l)
+{
+    int64_t now;
+
+    if (!l->lingering)
+        return false;
+    now = clock_monotonic_ns();
+    if (l->looked_ns == 0)                  /* whoever wished it has come to an end */
+        l->linger_until_ns = now + LINGER_NS;
+    else if (now >= l->linger_until_ns || now - l->looked_ns >= TAKEN_NS)
+        l->lingering = false;
+    l->looked_ns = now;
+    if (!l->lingering) {
+        l->linger_rest = l->linger_rest < LINGER_REST_MAX / 2 ? 2 * l->linger_rest + 16
+                                                              : LINGER_REST_MAX;
+        l->linger_off = l->linger_rest;
+    }
+    return l->lingering;
+}
+
 static void *loop_main(void *arg)
 {
     struct loop *l = arg;
 
     pthread_setname_np(pthread_self(), l->name);
-    event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY);
+    while (!l->over)
+        event_base_loop(l->base, EVLOOP_NO_EXIT_ON_EMPTY |
+                                     (lingers(l) ? EVLOOP_NONBLOCK : EVLOOP_ONCE));
     while (atomic_load_explicit(&l->posted, memory_order_relaxed) != NULL)
         run_posted(l);                      /* relaxed: run_posted acquires */
     epoch_flush();
@@ -87,7 +130,6 @@ struct loop *loop_start(const char *name)
     int rc;
 
     event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
-    event_config_set_flag(cfg, EVENT_BASE_FLAG_PRECISE_TIMER);
     l->base = event_base_new_with_config(cfg);
     event_config_free(cfg);
     l->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -123,7 +165,11 @@ void loop_post(struct loop *l, struct loop_task *t)
         t->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&l->posted, &head, t, memory_order_release,
                                                     memory_order_relaxed));
-    if (head == NULL)
+    if (head != NULL)
+        return;
+    if (loop_here(l))
+        event_active(l->wake, EV_READ, 0);
+    else
         (void)!write(l->fd, &one, sizeof one);
 }
 
@@ -172,6 +218,7 @@ static void break_loop(void *arg)
 {
     struct loop *l = arg;
 
+    l->over = true;
     event_base_loopbreak(l->base);
 }
 

@@ -28,6 +28,9 @@ struct loop *loop_start(const char *name);
 void loop_stop(struct loop *l);
 struct event_base *loop_base(struct loop *l);
 bool loop_here(const struct loop *l);       /* is this its thread? */
+/* Its thread: an event is expected sooner than a thread wakes up. For a moment, look for it again and
+ * again instead of sleeping; unless that has not been worth it of late. */
+void loop_linger(struct loop *l);
 
 /* Any thread; never blocks. Tasks of one thread run in the order of posting. */
 void loop_post(struct loop *l, struct loop_task *t);

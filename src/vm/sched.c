@@ -196,11 +196,11 @@ static void futex_wait(_Atomic uint32_t *at, uint32_t value, int64_t ns)
     syscall(SYS_futex, at, FUTEX_WAIT_PRIVATE, value, ns == INT64_MAX ? NULL : &ts, NULL, 0);
 }
 
-static bool wake(struct sched_priv *priv)
+bool sched_wake(struct sched_priv *priv)
 {
-    uint32_t one = 1;
+    uint32_t asleep = SLEEP_ASLEEP;
 
-    if (!atomic_compare_exchange_strong(&priv->asleep, &one, 0))
+    if (!atomic_compare_exchange_strong(&priv->asleep, &asleep, SLEEP_AWAKE))
         return false;
     syscall(SYS_futex, &priv->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     return true;
@@ -214,7 +214,7 @@ static void wake_one(void)
         atomic_load_explicit(&searchers, memory_order_relaxed) != 0)
         return;
     for (unsigned i = 0; i < nscheds; i++) {
-        if (wake(scheds[i]->priv))
+        if (sched_wake(scheds[i]->priv))
             return;
     }
 }
@@ -222,7 +222,7 @@ static void wake_one(void)
 void sched_poke(unsigned index)
 {
     fence_full();
-    wake(scheds[index]->priv);
+    sched_wake(scheds[index]->priv);
 }
 
 static void mask_add(struct sched_priv *priv, unsigned prio)
@@ -235,7 +235,7 @@ static void mask_add(struct sched_priv *priv, unsigned prio)
 
 /* --- putting processes on queues ---------------------------------------------------------------------- */
 
-static void put_foreign(struct process *p)
+void sched_put_foreign(struct process *p)
 {
     unsigned i = atomic_fetch_add_explicit(&next_foreign, 1, memory_order_relaxed) % nscheds;
     struct sched_priv *priv = scheds[i]->priv;
@@ -246,7 +246,7 @@ static void put_foreign(struct process *p)
     wake_one();
 }
 
-static void put_own(struct sched *s, struct process *p)
+void sched_put_own(struct sched *s, struct process *p)
 {
     unsigned prio = p->prio;
 
@@ -265,7 +265,8 @@ void sched_enqueue(struct process *p)
     struct process *displaced;
 
     if (s == NULL) {
-        put_foreign(p);
+        if (!sched_keep(p))
+            sched_put_foreign(p);
         return;
     }
     if (LIKELY(p->prio == PRIO_NORMAL && s->current != NULL)) {
@@ -275,7 +276,7 @@ void sched_enqueue(struct process *p)
             return;             /* run_next alone wakes nobody */
         p = displaced;
     }
-    put_own(s, p);
+    sched_put_own(s, p);
 }
 
 /* The first child goes to run_next, so that spawning one process and waiting for it stays on this
@@ -285,12 +286,12 @@ void sched_enqueue_new(struct process *p)
     struct sched *s = sched_self;
 
     if (s == NULL)
-        put_foreign(p);
+        sched_put_foreign(p);
     else if (p->prio == PRIO_NORMAL && s->current != NULL && s->priv->run_next == NULL &&
              !runq_has_work(&s->priv->q[PRIO_NORMAL]))
         s->priv->run_next = p;
     else
-        put_own(s, p);
+        sched_put_own(s, p);
 }
 
 /* --- stopping the world --------------------------------------------------------------------------------- */
@@ -302,7 +303,7 @@ static unsigned world_waiting;      /* [lk world_lock] threads that want to stop
 static bool world_stopped;          /* [lk world_lock] somebody has stopped it */
 
 /* A scheduler is (not) inside a process from here on. Blocks while the world is stopped. */
-static void world_leave(void)
+void world_leave(void)
 {
     pthread_mutex_lock(&world_lock);
     world_running--;
@@ -317,6 +318,17 @@ static void world_enter(void)
         pthread_cond_wait(&world_changed, &world_lock);
     world_running++;
     pthread_mutex_unlock(&world_lock);
+}
+
+bool world_try_enter(void)
+{
+    bool may;
+
+    pthread_mutex_lock(&world_lock);
+    may = !world_stopped && world_waiting == 0;
+    world_running += may;
+    pthread_mutex_unlock(&world_lock);
+    return may;
 }
 
 void world_stop(void)
@@ -460,9 +472,9 @@ static void put_back(struct sched *s, struct process *p)
     p->sched = NULL;
     s->current = NULL;
     if (first != NULL)          /* what it made ready has waited through its slice */
-        put_own(s, first);
+        sched_put_own(s, first);
     atomic_store_explicit(&p->state, PROC_RUNNABLE, memory_order_release);
-    put_own(s, p);
+    sched_put_own(s, p);
 }
 
 /* RUNNING -> WAITING, unless something has come. */
@@ -478,7 +490,7 @@ static void park(struct sched *s, struct process *p)
     atomic_store(&p->state, PROC_WAITING);
     if (UNLIKELY(rest || !inbox_is_untouched(&p->inbox)) &&
         atomic_compare_exchange_strong(&p->state, &waiting, PROC_RUNNABLE))
-        put_own(s, p);
+        sched_put_own(s, p);
 }
 
 static bool is_suspended(const struct process *p)
@@ -507,7 +519,7 @@ static void run_exit(struct sched *s, struct process *p)
     s->fcalls -= 500;
     p->sched = NULL;
     s->current = NULL;
-    put_own(s, p);
+    sched_put_own(s, p);
 }
 
 /* A process off the queue is ours once it is RUNNING; somebody may be delivering into it. False: it
@@ -530,7 +542,7 @@ static bool own(struct process *p)
     return true;
 }
 
-static void run(struct sched *s, struct process *p)
+void sched_run(struct sched *s, struct process *p)
 {
     int64_t before = s->fcalls;
     enum engine_result r;
@@ -580,7 +592,7 @@ static void run(struct sched *s, struct process *p)
 
 /* --- the loop ------------------------------------------------------------------------------------------------ */
 
-static bool any_work(struct sched *s)
+bool sched_any_work(void)
 {
     for (unsigned k = 0; k < nscheds; k++) {
         for (unsigned prio = 0; prio < PRIO_COUNT; prio++) {
@@ -588,7 +600,20 @@ static bool any_work(struct sched *s)
                 return true;
         }
     }
-    return s->priv->run_next != NULL || atomic_load(&stop_requested);
+    return atomic_load(&stop_requested);
+}
+
+/* Awake again, whether woken or not; not before a scheduler that is lent has been given back. */
+static void stop_sleeping(struct sched_priv *priv)
+{
+    uint32_t was = SLEEP_ASLEEP;
+
+    while (!atomic_compare_exchange_strong(&priv->asleep, &was, SLEEP_AWAKE) && was != SLEEP_AWAKE) {
+        if (was == SLEEP_WANTED ||
+            atomic_compare_exchange_strong(&priv->asleep, &was, SLEEP_WANTED))
+            futex_wait(&priv->asleep, SLEEP_WANTED, INT64_MAX);
+        was = SLEEP_ASLEEP;
+    }
 }
 
 /* Nothing to do until woken or until the next timer. */
@@ -598,20 +623,25 @@ static void sleep_until_woken(struct sched *s)
     int64_t next, now;
     bool clean = epoch_flush();     /* else a process that is gone may still owe answers */
 
+    ASSERT(priv->run_next == NULL);
     epoch_offline();
     world_leave();
-    atomic_store(&priv->asleep, 1);
+    /* From here on the scheduler may be lent (sched_lend.c). A timer set meanwhile is seen below, or
+     * by who gives back: wakes_at_ns is never later than what we wait for. */
+    atomic_store(&priv->wakes_at_ns, INT64_MAX);
+    atomic_store(&priv->asleep, SLEEP_ASLEEP);
     atomic_fetch_add(&sleepers, 1);
     fence_full();      /* S2 */
-    if (!any_work(s)) {
+    if (!sched_any_work()) {
         next = wheel_next_ns(priv->wheel);
+        atomic_store(&priv->wakes_at_ns, next);
         now = next == INT64_MAX && clean ? 0 : clock_monotonic_ns();
         if (!clean && next > now + RECLAIM_NS)
             next = now + RECLAIM_NS;
         if (next > now)
-            futex_wait(&priv->asleep, 1, next == INT64_MAX ? INT64_MAX : next - now);
+            futex_wait(&priv->asleep, SLEEP_ASLEEP, next == INT64_MAX ? INT64_MAX : next - now);
     }
-    atomic_store(&priv->asleep, 0);
+    stop_sleeping(priv);
     atomic_fetch_sub(&sleepers, 1);
     world_enter();
     epoch_online();
@@ -674,15 +704,28 @@ static struct process *find_or_sleep(struct sched *s)
     p = search(s);
     if (p == NULL)
         sleep_until_woken(s);
+    /* Who borrowed it meanwhile has counted the time before, and begun anew. */
+    since = atomic_load_explicit(&s->priv->idle_since_ns, memory_order_relaxed);
     atomic_store_explicit(&s->priv->idle_since_ns, 0, memory_order_relaxed);
     counter_add(&s->priv->idle_ns, (uint64_t)(clock_monotonic_ns() - since));
     return p;
 }
 
+void sched_note_literals(struct sched *s)
+{
+    /* acquire: pairs with the release in literals.c; the range is there */
+    const struct literals_going *going =
+        atomic_load_explicit(&literals_going, memory_order_acquire);
+
+    if (UNLIKELY(going != s->priv->literals_noted)) {
+        s->priv->literals_noted = going;
+        literals_note(going);
+    }
+}
+
 static void turn(struct sched *s)
 {
     struct sched_priv *priv = s->priv;
-    const struct literals_going *going;
     struct process *p;
 
     epoch_quiescent();
@@ -692,12 +735,7 @@ static void turn(struct sched *s)
         world_enter();
         epoch_online();
     }
-    /* acquire: pairs with the release in literals.c; the range is there */
-    going = atomic_load_explicit(&literals_going, memory_order_acquire);
-    if (UNLIKELY(going != priv->literals_noted)) {
-        priv->literals_noted = going;
-        literals_note(going);
-    }
+    sched_note_literals(s);
     p = pick(s);
     if (p == NULL || priv->ticks >= CLOCK_TICKS) {
         priv->ticks = 0;
@@ -709,7 +747,7 @@ static void turn(struct sched *s)
     if (p == NULL)
         p = find_or_sleep(s);
     if (p != NULL)
-        run(s, p);
+        sched_run(s, p);
 }
 
 static void *sched_main(void *arg)

@@ -32,6 +32,13 @@ struct wheel *sched_wheel(unsigned index);
 void sched_enqueue(struct process *p);
 /* The same for a new process: it goes behind those that are ready. */
 void sched_enqueue_new(struct process *p);
+/* For a thread that is no scheduler and expects to make one process ready, by what it heard from
+ * outside: from hold on it keeps the first such process, and release runs it on this very thread, in
+ * the name of a scheduler that sleeps, or puts it on a queue. Both inside one epoch_enter; release is
+ * called with nothing locked, and does nothing without a hold. */
+void sched_hold(void);
+void sched_release(void);
+bool sched_may_lend(void);      /* does a scheduler sleep? A hint */
 /* Make scheduler index look at its timers and queues again. Any thread. */
 void sched_poke(unsigned index);
 

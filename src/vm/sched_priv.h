@@ -13,6 +13,16 @@
 #define RING_SLOTS 256
 #define SLOT_CACHE 256
 
+/* What a scheduler's thread does (sched_lend.c about the last two).
+ *
+ *   state     allowed successors             set by
+ *   AWAKE     ASLEEP                         its thread
+ *   ASLEEP    AWAKE, LENT                    AWAKE: who wakes it, or its thread; LENT: who borrows
+ *   LENT      ASLEEP, WANTED                 ASLEEP: the borrower; WANTED: its thread, which waits
+ *   WANTED    ASLEEP                         the borrower, who then wakes the thread
+ */
+enum sleep_state { SLEEP_AWAKE, SLEEP_ASLEEP, SLEEP_LENT, SLEEP_WANTED };
+
 /* Runnable processes of one priority. The owner puts at the tail; the owner and thieves take at
  * the head. What does not fit, and what other threads put, waits in the overflow; while that is
  * not empty everything goes there, so the order stays first in, first out. */
@@ -28,7 +38,8 @@ struct runq {
 struct sched_priv {
     struct runq q[PRIO_COUNT];
     _Alignas(CACHE_LINE) _Atomic uint32_t prio_mask;    /* [any] priorities that may have work */
-    _Alignas(CACHE_LINE) _Atomic uint32_t asleep;       /* [any] futex: 1 while it sleeps */
+    _Alignas(CACHE_LINE) _Atomic uint32_t asleep;       /* [any] futex: enum sleep_state */
+    _Atomic int64_t wakes_at_ns;    /* [any] when its thread wakes by itself; INT64_MAX: never */
     _Alignas(CACHE_LINE) struct process *run_next;      /* [own] */
     uint32_t run_next_row;          /* [own] taken in a row */
     const struct literals_going *literals_noted;    /* [own] see literals.h */
@@ -48,6 +59,18 @@ struct sched_priv {
     const struct process *timed;    /* [own] compared, never followed */
     int64_t timed_ns;               /* [own] */
 };
+
+/* Parts of the loop, for sched_lend.c; s is that of the calling thread. */
+bool sched_wake(struct sched_priv *priv);       /* false: it is not asleep */
+bool sched_any_work(void);                      /* on any queue, or the end of the node */
+void sched_put_own(struct sched *s, struct process *p);
+void sched_put_foreign(struct process *p);      /* on some queue, from no scheduler's thread */
+void sched_run(struct sched *s, struct process *p);
+void sched_note_literals(struct sched *s);
+bool world_try_enter(void);                     /* false: the world is stopped, or will be */
+void world_leave(void);
+/* No scheduler's thread: keep p until sched_release, if that was asked for and none is kept yet. */
+bool sched_keep(struct process *p);
 
 /* Add to a counter that only this scheduler writes. */
 ALWAYS_INLINE void counter_add(_Atomic uint64_t *c, uint64_t n)
