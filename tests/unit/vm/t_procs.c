@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/epoch.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -548,6 +549,77 @@ static void test_world(void **state)
     assert_int_equal(atomic_load(&wrong), 0);
 }
 
+/* --- lending: a thread that is no scheduler runs what it made ready -------------------------------------- */
+
+static _Atomic pthread_t run_by;
+
+/* Counts its messages; a 1 sets a timer, every seventh takes longer than a guest may, a 0 ends it. */
+static enum engine_result guest(struct process *p)
+{
+    term m;
+
+    while (mailbox_peek(p, &m)) {
+        mailbox_remove(p);
+        atomic_store(&run_by, pthread_self());
+        atomic_fetch_add(&counted, 1);
+        charge(p, 20);
+        if (m == small_make(0))
+            return ENGINE_EXIT;
+        if (m == small_make(1))
+            timer_start(clock_monotonic_ns() + 2000000, p->pid, ATOM_ok, true);
+        if (is_small(m) && small_val(m) % 7 == 0) {
+            charge(p, 5000);
+            return ENGINE_YIELD;
+        }
+    }
+    return step_wait(p);
+}
+
+static void hold_and_send(term to, long n)
+{
+    epoch_enter();
+    sched_hold();
+    process_send(NULL, to, small_make(n));
+    sched_release();
+    epoch_leave();
+}
+
+static void *lend_many(void *arg)
+{
+    for (long i = 2; i <= 5001; i++)
+        hold_and_send(*(term *)arg, i);
+    return NULL;
+}
+
+static void test_lending(void **state)
+{
+    pthread_t thread[3];
+    term pid[2];
+
+    (void)state;
+    atomic_store(&counted, 0);
+    for (int i = 0; i < 2; i++)
+        pid[i] = spawn_root(guest, TERM_NIL);
+    for (int i = 0; i < 10000 && !sched_may_lend(); i++)
+        usleep(1000);
+    usleep(50000);
+    hold_and_send(pid[0], 1);               /* all sleep: it has run when the call returns */
+    assert_int_equal(atomic_load(&counted), 1);
+    assert_true(pthread_equal(atomic_load(&run_by), pthread_self()));
+    wait_for(&counted, 2);                  /* the timer that it set wakes the thread of its lender */
+    /* Now several at once, against each other and against the schedulers. */
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, lend_many, &pid[i % 2]), 0);
+    for (int i = 0; i < 20; i++)
+        spawn_root(timed, small_make(i));
+    for (int i = 0; i < 3; i++)
+        pthread_join(thread[i], NULL);
+    wait_for(&counted, 15002);
+    for (int i = 0; i < 2; i++)
+        hold_and_send(pid[i], 0);
+    wait_all_gone();
+}
+
 /* --- mailbox, alone -------------------------------------------------------------------------------------------------------- */
 
 static enum engine_result selective(struct process *p)
@@ -643,7 +715,7 @@ static int start(void **state)
     struct vm_options opt = { .schedulers = n != NULL ? (unsigned)atoi(n) : 3, .job_threads = 3 };
     step_fn *all[] = { leaf, spawner, ponger, pinger, collector, sender, chain, chain_watcher,
                        monitor_all, endless, killer, sleeper, timed, short_lived, late_reader, registrar, busy, selective,
-                       job_user };
+                       job_user, guest };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
@@ -676,6 +748,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_world),
         cmocka_unit_test(test_jobs),
+        cmocka_unit_test(test_lending),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
