@@ -20,6 +20,7 @@
  */
 #include "bif/durable.h"
 #include "bif/ets_priv.h"
+#include "bif/own_code.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -80,19 +81,7 @@ static const char text[] =
     "    line\n"
     "    call_ext 0 rnode_names:next/0\n"
     "    is_tuple @stay x0\n"
-    "    get_tuple_element x0 0 y0\n"
-    "    get_tuple_element x0 1 x4\n"
-    "    get_tuple_element x0 2 x1\n"
-    "    get_tuple_element x0 3 x2\n"
-    "    move x4 x0\n"
-    "    catch y1 @caught\n"
-    "    line\n"
-    "    call_ext 3 erlang:apply/3\n"
-    "  caught:\n"
-    "    catch_end y1\n"
-    "    move x0 x1\n"
-    "    move y0 x0\n"
-    "    init_yregs [y0]\n"
+    OWN_CODE_APPLY
     "    line\n"
     "    call_ext 2 rnode_names:restarted/2\n"
     "    jump @more\n"
