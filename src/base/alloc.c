@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static NORETURN void out_of_memory(size_t bytes)
 {
@@ -80,4 +81,17 @@ char *mem_printf(const char *fmt, ...)
         out_of_memory(0);
     va_end(ap);
     return s;
+}
+
+uint64_t mem_resident_bytes(void)
+{
+    FILE *in = fopen("/proc/self/statm", "re");
+    unsigned long long pages = 0;
+
+    if (in == NULL)
+        return 0;
+    if (fscanf(in, "%*u %llu", &pages) != 1)
+        pages = 0;
+    fclose(in);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

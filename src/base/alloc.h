@@ -22,4 +22,7 @@ char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 #define MEM_NEW(type)          ((type *)mem_zalloc(sizeof(type)))
 #define MEM_NEW_ARRAY(type, n) ((type *)mem_array((n), sizeof(type)))
 
+/* Bytes of memory in use by the whole process, as the system counts them. */
+uint64_t mem_resident_bytes(void);
+
 #endif

@@ -48,19 +48,6 @@ static bool sort_order(struct request *rq, enum view_order *order)
 
 /* --- status ------------------------------------------------------------------------- */
 
-static uint64_t resident_bytes(void)
-{
-    FILE *in = fopen("/proc/self/statm", "re");
-    unsigned long long pages = 0;
-
-    if (in == NULL)
-        return 0;
-    if (fscanf(in, "%*u %llu", &pages) != 1)
-        pages = 0;
-    fclose(in);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static const struct column status_columns[] = {
     { "node", COL_TEXT, false }, { "version", COL_TEXT, false }, { "uptime", COL_NS, false },
     { "role", COL_TEXT, false }, { "user", COL_TEXT, false },
@@ -135,7 +122,7 @@ void ctl_status(struct request *rq)
         CELL_NUMBER(clock_monotonic_ns() - node_api.start_ns), CELL_TEXT(role_name(rq->role)),
         CELL_TEXT(rq->user), CELL_NUMBER(sched_count()), CELL_NUMBER(busy_percent()),
         CELL_NUMBER(l.alive), CELL_NUMBER(inspect_processes_max()),
-        CELL_NUMBER(totals.run_queue), CELL_NUMBER(resident_bytes()),
+        CELL_NUMBER(totals.run_queue), CELL_NUMBER(mem_resident_bytes()),
         CELL_NUMBER(slab_bytes_in_use()),
         CELL_NUMBER(atom_count()), CELL_NUMBER(atom_max()), CELL_NUMBER(modules[0]),
         CELL_TEXT(buf_cstr(&deployment)), CELL_TEXT(node_api.socket), CELL_NUMBER(getpid()),
@@ -816,7 +803,7 @@ void ctl_memory(struct request *rq)
         store_stats(persist_store(), &store);
     reply_head(rq, "rnode.memory/1", COLS(cols), true);
     reply_row(rq, (struct cell[]){
-        CELL_NUMBER(resident_bytes()), CELL_NUMBER(slab_bytes_in_use()), CELL_NUMBER(heap[0]),
+        CELL_NUMBER(mem_resident_bytes()), CELL_NUMBER(slab_bytes_in_use()), CELL_NUMBER(heap[0]),
         CELL_NUMBER(code[0]), CELL_NUMBER(code[1]), CELL_NUMBER(tables * (int64_t)sizeof(term)),
         CELL_NUMBER(store.used_bytes), CELL_NUMBER(mi.uordblks + mi.hblkhd),
         CELL_NUMBER(alive), CELL_NUMBER(heap[1]), CELL_NUMBER(atom_count()),

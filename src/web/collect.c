@@ -19,7 +19,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A walk waits at least so long for the next, and a hundred times as long as it took. */
 #define WALK_PERIOD_NS (5 * (int64_t)1000000000)
@@ -32,19 +31,6 @@ static struct {
     _Atomic uint64_t messages, longest, over, old_code, heap_bytes;
     _Atomic uint64_t code_bytes, rata, batuta, elixir, erlang;
 } state;
-
-uint64_t collect_resident_bytes(void)
-{
-    FILE *in = fopen("/proc/self/statm", "re");
-    unsigned long long pages = 0;
-
-    if (in == NULL)
-        return 0;
-    if (fscanf(in, "%*u %llu", &pages) != 1)
-        pages = 0;
-    fclose(in);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 /* --- the walk over all processes ------------------------------------------------------ */
 
@@ -176,7 +162,7 @@ static void collect_processes(struct metric_sink *sink, void *arg)
 
 static void collect_memory(struct metric_sink *sink, void *arg)
 {
-    double slabs = (double)slab_bytes_in_use(), resident = (double)collect_resident_bytes();
+    double slabs = (double)slab_bytes_in_use(), resident = (double)mem_resident_bytes();
     double heaps = (double)atomic_load(&state.heap_bytes);
 
     emit_as(sink, M_memory, "kind", "heaps", heaps);

@@ -22,9 +22,6 @@ void collect_walk(uint64_t mailbox_warn);
 /* When collect_start was called, monotonic. */
 int64_t collect_start_ns(void);
 
-/* Bytes of memory in use by the whole process, as the system counts them. */
-uint64_t collect_resident_bytes(void);
-
 /* The 23 series of published BEAM dashboards (erlang_vm_*) appended to out. Any thread that is not
  * a scheduler. */
 void collect_erlang_vm(struct buf *out);

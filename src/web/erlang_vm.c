@@ -7,6 +7,7 @@
  */
 #include "web/collect.h"
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/slab.h"
 #include "table/table.h"
@@ -39,7 +40,7 @@ static void memory(struct buf *out)
                  "# TYPE erlang_vm_memory_bytes_total gauge\n");
     buf_printf(out, "erlang_vm_memory_bytes_total{kind=\"processes\"} %.0f\n", slabs);
     buf_printf(out, "erlang_vm_memory_bytes_total{kind=\"system\"} %.0f\n",
-               (double)collect_resident_bytes() - slabs);
+               (double)mem_resident_bytes() - slabs);
     buf_printf(out, "# HELP erlang_vm_memory_atom_bytes_total memory of atoms\n"
                     "# TYPE erlang_vm_memory_atom_bytes_total gauge\n"
                     "erlang_vm_memory_atom_bytes_total{usage=\"used\"} %.0f\n", atoms);
