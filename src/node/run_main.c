@@ -14,54 +14,27 @@
 #include "ctl/run.h"
 #include "heap/heap.h"
 #include "node/boot.h"
-#include "node/crash.h"
 #include "node/keeper.h"
+#include "node/program.h"
 #include "term/atom.h"
 #include "vm/code.h"
-#include "vm/hooks.h"
 #include "vm/sched.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done;
-    int exit;
-} state = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
-
-static void end_with(int exit)
-{
-    pthread_mutex_lock(&state.lock);
-    if (!state.done) {
-        state.done = true;
-        state.exit = exit;
-        pthread_cond_signal(&state.cond);
-    }
-    pthread_mutex_unlock(&state.lock);
-}
-
 static void on_done(void *arg, const struct run_report *r)
 {
     if (r->end == RUN_VALUE) {
-        end_with(EXIT_OK);
+        program_end(EXIT_OK);
         return;
     }
     io_flush();
     fprintf(stderr, "%s%s\n%s", r->end == RUN_EXITED ? "exit: " : "", r->text, r->trace);
-    end_with(EXIT_NO);
-}
-
-static void on_halt(int status, bool dump, bool flush)
-{
-    if (dump)
-        abort();
-    end_with(status);
+    program_end(EXIT_NO);
 }
 
 /* "m", "m:f", "dir/m.beam", "dir/m.beam:f" */
@@ -123,10 +96,9 @@ void run_main(const struct run_command *cmd)
     struct heap bag;
     term module, function, args;
     uint64_t id;
+    int exit_code;
 
-    vm_halt_hook = on_halt;
-    vm_crash_hook = crash_hook;
-    vm_heap_limit_hook = heap_limit_hook;
+    program_plug();
     boot_vm(&bo);
     open_store(cmd);
     split_target(cmd->target, &module_name, &function_name);
@@ -143,14 +115,8 @@ void run_main(const struct run_command *cmd)
     }
     if (run_start(module, function, args, &limits, on_done, NULL, NULL, &id) == TERM_NONE)
         _exit(EXIT_BUG);
-    pthread_mutex_lock(&state.lock);
-    while (!state.done)
-        pthread_cond_wait(&state.cond, &state.lock);
-    pthread_mutex_unlock(&state.lock);
-    io_flush();
-    if (fflush(stdout) != 0)
-        _exit(EXIT_IO);
+    exit_code = program_wait(EXIT_IO);
     keeper_flush();
     /* Other processes may still be running: they end with the program, as promised. */
-    _exit(state.exit);
+    _exit(exit_code);
 }

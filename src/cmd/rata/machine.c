@@ -14,53 +14,26 @@
 #include "ctl/run.h"
 #include "heap/heap.h"
 #include "node/boot.h"
-#include "node/crash.h"
 #include "node/library_path.h"
+#include "node/program.h"
 #include "term/atom.h"
 #include "vm/code.h"
-#include "vm/hooks.h"
 #include "vm/sched.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool done;
-    int exit;
-} state = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
-
-static void end_with(int exit)
-{
-    pthread_mutex_lock(&state.lock);
-    if (!state.done) {
-        state.done = true;
-        state.exit = exit;
-        pthread_cond_signal(&state.cond);
-    }
-    pthread_mutex_unlock(&state.lock);
-}
 
 /* The program halts by itself; here come those that cannot: no library, a broken one. */
 static void on_done(void *arg, const struct run_report *r)
 {
     if (r->end == RUN_VALUE) {
-        end_with(arg != NULL ? atoi(r->text) : RATA_OK);
+        program_end(arg != NULL ? atoi(r->text) : RATA_OK);
         return;
     }
     io_flush();
     fprintf(stderr, "** (crash) %s\n%s", r->text, r->trace);
-    end_with(RATA_CRASHED);
-}
-
-static void on_halt(int status, bool dump, bool flush)
-{
-    if (dump)
-        abort();
-    end_with(status);
+    program_end(RATA_CRASHED);
 }
 
 static void start(const struct rata_options *o)
@@ -72,9 +45,7 @@ static void start(const struct rata_options *o)
     for (size_t i = 0; o != NULL && i < o->n_path; i++)
         path[n++] = o->path[i];
     path[n] = NULL;
-    vm_halt_hook = on_halt;
-    vm_crash_hook = crash_hook;
-    vm_heap_limit_hook = heap_limit_hook;
+    program_plug();
     rata_plug();
     boot_vm(&bo);
 }
@@ -106,18 +77,6 @@ static void load_beams(const struct rata_compile *c)
     if (code_commit(all, c->n_beams, &busy) < 0)
         broken("the program", "its modules cannot be loaded");
     mem_free(all);
-}
-
-static NORETURN void wait_for_end(void)
-{
-    pthread_mutex_lock(&state.lock);
-    while (!state.done)
-        pthread_cond_wait(&state.cond, &state.lock);
-    pthread_mutex_unlock(&state.lock);
-    io_flush();
-    if (fflush(stdout) != 0)
-        _exit(RATA_BUG);
-    _exit(state.exit);
 }
 
 static void call(const char *module, const char *function, term args, void *arg)
@@ -163,7 +122,7 @@ void rata_run_beams(const struct rata_compile *c, char *const *beam_files, size_
     call("Rata.Runtime", "run",
          heap_cons(&bag, script != TERM_NONE ? script : atom("nil"),
                    heap_cons(&bag, modules, TERM_NIL)), NULL);
-    wait_for_end();
+    _exit(program_wait(RATA_BUG));
 }
 
 void rata_run_tool(const char *tool, int argc, char **argv)
@@ -180,5 +139,5 @@ void rata_run_tool(const char *tool, int argc, char **argv)
         list = heap_cons(&bag, heap_binary(&bag, argv[argc], strlen(argv[argc])), list);
     }
     call(module, "main", heap_cons(&bag, list, TERM_NIL), module);
-    wait_for_end();
+    _exit(program_wait(RATA_BUG));
 }
