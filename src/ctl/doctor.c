@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doctor.c - is anything about this node not as it should be, and what to do about it; crash dumps
+ * doctor.c - is anything about this node not as it should be, and what to do about it
  *
  * Works from the metrics that all rooms give, the log and the system. Each check is a row of the
  * answer: warn with its remedy, or counted among those that are well. Worker thread.
@@ -18,10 +18,8 @@
 #include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define LOG_WINDOW_NS   (5 * 60 * (int64_t)1000000000)
@@ -172,67 +170,4 @@ void ctl_doctor(struct request *rq)
                                        CELL_TEXT("") }, ARRAY_LEN(columns));
     reply_end(rq, d.warnings > 0 ? EXIT_NO : EXIT_OK, "%zu of %zu checks are well",
               d.checks - d.warnings, d.checks);
-}
-
-/* --- crash dumps --------------------------------------------------------------------------------- */
-
-#define DUMP_BYTES_MAX ((size_t)64 << 20)
-
-static int is_dump(const struct dirent *e)
-{
-    return e->d_name[0] != '.';
-}
-
-/* Names are times: newest first. */
-static void list_dumps(struct request *rq, const char *dir)
-{
-    static const struct column dump_columns[] = { { "file", COL_TEXT, false },
-                                                  { "size", COL_BYTES, false } };
-    struct dirent **list;
-    int n = scandir(dir, &list, is_dump, alphasort);
-
-    reply_head(rq, "rnode.crash/1", dump_columns, ARRAY_LEN(dump_columns), false);
-    for (int i = n; i-- > 0;) {
-        char *path = mem_printf("%s/%s", dir, list[i]->d_name);
-        struct stat st;
-
-        if (stat(path, &st) == 0)
-            reply_row(rq, (struct cell[]){ CELL_TEXT(list[i]->d_name), CELL_NUMBER(st.st_size) },
-                      ARRAY_LEN(dump_columns));
-        mem_free(path);
-        free(list[i]);
-    }
-    if (n >= 0)
-        free(list);
-    reply_done(rq, 0, 0, n > 0 ? "rnodectl crash FILE shows one" : "no crash dump in %s", dir);
-}
-
-static void show_dump(struct request *rq, const char *dir, const char *name)
-{
-    char *path = mem_printf("%s/%s", dir, name), chunk[65536];
-    FILE *in = strchr(name, '/') == NULL && name[0] != '.' ? fopen(path, "re") : NULL;
-    size_t n, sent = 0;
-
-    mem_free(path);
-    if (in == NULL) {
-        reply_error(rq, EXIT_NO_INPUT, "RN0404", "rnodectl crash", NULL, "no crash dump `%s`", name);
-        return;
-    }
-    while (sent < DUMP_BYTES_MAX && (n = fread(chunk, 1, sizeof chunk, in)) > 0) {
-        reply_chunk(rq, RNODE__CONTROL__CHUNK__STREAM__OUTPUT, chunk, n);
-        sent += n;
-    }
-    fclose(in);
-    reply_done(rq, 0, 0, "%s", "");
-}
-
-void ctl_crash(struct request *rq)
-{
-    char *dir = mem_printf("%s/crash", node_api.data_dir);
-
-    if (rq->msg->n_args == 0)
-        list_dumps(rq, dir);
-    else
-        show_dump(rq, dir, request_arg(rq, 0));
-    mem_free(dir);
 }

@@ -15,7 +15,8 @@ request_fn ctl_call, ctl_eval, ctl_send, ctl_spawn, ctl_kill;       /* act.c */
 request_fn ctl_trace;                                               /* trace.c */
 request_fn ctl_backup, ctl_check;                                   /* backup.c */
 request_fn ctl_metrics, ctl_web, ctl_plot;                          /* figures.c */
-request_fn ctl_doctor, ctl_crash;                                   /* doctor.c */
+request_fn ctl_doctor;                                              /* doctor.c */
+request_fn ctl_crash;                                               /* dumps.c */
 request_fn ctl_drain, ctl_resume, ctl_gc;                           /* act.c */
 request_fn ctl_events;                                              /* admin.c */
 request_fn ctl_logs, ctl_reload, ctl_stop;                          /* admin.c */

@@ -7,17 +7,16 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "ctl/dumps.h"
 #include "ctl/run.h"
 #include "ctl/view.h"
 #include "term/print.h"
 #include "vm/mailbox.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #define REASON_BYTES_MAX 2000
 
@@ -75,29 +74,6 @@ void crash_hook(struct process *p, term reason)
 
 /* --- dumps -------------------------------------------------------------------------- */
 
-static int is_dump(const struct dirent *e)
-{
-    return e->d_name[0] != '.';
-}
-
-/* Names are times, so the order of names is the order of age. */
-static void drop_old(const char *dir)
-{
-    struct dirent **list;
-    int n = scandir(dir, &list, is_dump, alphasort);
-
-    for (int i = 0; i < n; i++) {
-        char *path = mem_printf("%s/%s", dir, list[i]->d_name);
-
-        if (i + CRASH_FILES_KEPT < n)
-            unlink(path);
-        mem_free(path);
-        free(list[i]);
-    }
-    if (n >= 0)
-        free(list);
-}
-
 static bool add_log_line(void *arg, const struct log_record *r)
 {
     buf_printf(arg, "%s %s %s\n", log_level_name(r->level), r->event, r->text);
@@ -129,7 +105,7 @@ char *crash_write(const char *folder, const char *why)
         mem_free(path);
         path = NULL;
     }
-    drop_old(dir);
+    dumps_drop_old(dir, CRASH_FILES_KEPT);
     buf_fini(&out);
     mem_free(dir);
     return path;

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cli_priv.h - what the files of rnodectl's command line share
+ *
+ * One thread. Functions that give an int give 0 or the exit code, after telling why.
+ */
+#ifndef CTL_CLI_PRIV_H
+#define CTL_CLI_PRIV_H
+
+#include "ctl/client.h"
+#include "ctl/commands.h"
+#include "ctl/render.h"
+
+#define OPTIONS_MAX 32
+#define DEFAULT_TIMEOUT_MS 10000
+
+struct cli {
+    const struct command *cmd;
+    const char *context, *node;
+    char **args;
+    size_t nargs;
+    option_t options[OPTIONS_MAX], *option_ptrs[OPTIONS_MAX];
+    size_t noptions;
+    uint32_t limit;
+    int64_t timeout_ms, watch_ms;
+    bool timeout_given, verbose, dry_run, help;
+    const char *color;
+    struct render render;
+};
+
+struct cli_file { char *name; struct buf data; };
+struct cli_files { struct cli_file *list; size_t n; };
+
+/* --- cli_parse.c ---------------------------------------------------------------------- */
+
+/* Say what went wrong; gives exit. hint NULL: that of explain.tab. */
+int cli_fail(struct cli *cli, int exit, const char *code, const char *hint, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
+int cli_parse(struct cli *cli, int argc, char **argv);
+int cli_find_command(struct cli *cli, const char *word);
+/* As if -s sort stood behind everything else. */
+void cli_sort(struct cli *cli, const char *sort);
+/* Value of an option of the command ("" for a switch), or NULL. */
+const char *cli_option(const struct cli *cli, const char *name);
+
+/* --- cli_ask.c ------------------------------------------------------------------------ */
+
+/* The whole life of a command that a node answers. */
+int cli_ask(struct cli *cli);
+int cli_connect(struct cli *cli, struct client *c);
+int cli_send(struct cli *cli, struct client *c, struct cli_files *fs, uint32_t *ret_id);
+/* Show the answer to request id as it comes, until its end. */
+int cli_answer(struct cli *cli, struct client *c, uint32_t id);
+bool cli_is_interrupted(void);
+
+/* --- cli_again.c ---------------------------------------------------------------------- */
+
+/* top goes on by itself on a terminal. */
+bool cli_wants_watch(const struct cli *cli);
+int cli_watch(struct cli *cli, struct client *c);
+int cli_report(struct cli *cli);
+
+#endif
