@@ -291,8 +291,7 @@ static int ask_several(struct cli *cli, const struct cli_files *fs, const char *
     option_t *options[OPTIONS_MAX];
     struct spread s = {
         .context = cli->context, .to = to, .rq = &rq, .files = files, .files_n = fs->n,
-        .check = cli->cmd == &commands[CMD_deploy], .dry_run = cli->dry_run, .out = stdout,
-        .err = stderr,
+        .dry_run = cli->dry_run, .out = stdout, .err = stderr,
     };
     int rc;
 

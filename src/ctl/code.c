@@ -289,15 +289,18 @@ static bool name_old_user(void *arg, const struct process_view *v)
     return true;
 }
 
-/* Make every module of names free for a new version: drop its old code if nobody runs it. False:
- * the request is answered with who does. */
-static bool make_room(struct request *rq, term *modules, size_t n)
+/* Make modules[0..n) free for a new version, or for none: drop their old code if nobody runs it; in a
+ * dry run only look. False: the request is answered with who does. */
+static bool make_room(struct request *rq, const term *modules, size_t n)
 {
+    bool kill = rq->limits.purge_kill;
+
     for (size_t i = 0; i < n; i++) {
         struct old_users o = { { 0 }, 0 };
 
         if (!code_has_old(modules[i]) ||
-            code_purge_start(NULL, modules[i], rq->limits.purge_kill) == 0)
+            (rq->msg->dry_run ? kill || !code_old_in_use(modules[i])
+                              : code_purge_start(NULL, modules[i], kill) == 0))
             continue;
         inspect_processes(true, name_old_user, &o);
         reply_error(rq, EXIT_TIMEOUT, "RN0203", NULL, buf_cstr(&o.text),
@@ -325,15 +328,30 @@ static void run_on_loads(struct request *rq, const term *modules, size_t n)
     }
 }
 
-static bool switch_prepared(struct request *rq, struct prepared **pr, size_t n)
+/* The prepared modules pr[0..n), and behind them those of gone[0..n_gone), which lose their code. */
+static bool make_room_for(struct request *rq, struct prepared **pr, size_t n, const term *gone,
+                          size_t n_gone)
 {
-    term *modules = MEM_NEW_ARRAY(term, n), busy = TERM_NONE;
+    term *modules = MEM_NEW_ARRAY(term, n + n_gone);
     bool ok;
 
     for (size_t i = 0; i < n; i++)
         modules[i] = prepared_module(pr[i]);
-    ok = make_room(rq, modules, n);
-    if (ok && n > 0 && code_commit(pr, n, &busy) < 0) {
+    for (size_t i = 0; i < n_gone; i++)
+        modules[n + i] = gone[i];
+    ok = make_room(rq, modules, n + n_gone);
+    mem_free(modules);
+    return ok;
+}
+
+static bool switch_prepared(struct request *rq, struct prepared **pr, size_t n)
+{
+    term *modules = MEM_NEW_ARRAY(term, n), busy = TERM_NONE;
+    bool ok = true;
+
+    for (size_t i = 0; i < n; i++)
+        modules[i] = prepared_module(pr[i]);
+    if (n > 0 && code_commit(pr, n, &busy) < 0) {
         reply_error(rq, EXIT_TIMEOUT, "RN0203", NULL, NULL,
                     "%s got old code meanwhile; nothing was changed", atom_text(busy, NULL));
         ok = false;
@@ -344,6 +362,7 @@ static bool switch_prepared(struct request *rq, struct prepared **pr, size_t n)
     return ok;
 }
 
+/* Make room for the modules of p; but for a dry run, switch to them. */
 static bool switch_plan(struct plan *p)
 {
     struct prepared **pr = MEM_NEW_ARRAY(struct prepared *, p->n);
@@ -354,9 +373,12 @@ static bool switch_plan(struct plan *p)
         if (p->in[i].prepared != NULL)
             pr[n++] = p->in[i].prepared;
     }
-    ok = switch_prepared(p->rq, pr, n);
-    for (size_t i = 0; ok && i < p->n; i++)
-        p->in[i].prepared = NULL; /* taken */
+    ok = make_room_for(p->rq, pr, n, NULL, 0);
+    if (ok && !p->rq->msg->dry_run) {
+        ok = switch_prepared(p->rq, pr, n);
+        for (size_t i = 0; ok && i < p->n; i++)
+            p->in[i].prepared = NULL; /* taken */
+    }
     mem_free(pr);
     return ok;
 }
@@ -476,7 +498,8 @@ void ctl_deploy(struct request *rq)
         goto out;
     say_check(&p, open_calls);
     if (rq->msg->dry_run) {
-        reply_done(rq, 0, 0, "nothing was changed");
+        if (switch_plan(&p))
+            reply_done(rq, 0, 0, "nothing was changed");
         goto out;
     }
     if (!keep_files(&p) || !switch_plan(&p))
@@ -569,59 +592,78 @@ static bool prepare_target(struct request *rq, const struct deployment *live,
     return true;
 }
 
-/* Modules of live that target does not have: their code becomes old, calls to them undefined. */
-static size_t drop_missing(const struct deployment *live, const struct deployment *target)
+/* Modules of live that target does not have, into names; how many. */
+static size_t missing_in(const struct deployment *live, const struct deployment *target, term *names)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < live->nmodules; i++) {
-        term name;
-
-        if (digest_in(target, live->modules[i].name) != NULL)
-            continue;
-        name = atom_from_cstr(live->modules[i].name);
-        if (code_has_old(name) && code_purge_start(NULL, name, false) < 0) {
-            LOG(WARNING, "deploy.rollback", NULL, "%s stays: its old code is still in use",
-                live->modules[i].name);
-            continue;
-        }
-        n += code_delete(name) == 0;
+        if (digest_in(target, live->modules[i].name) == NULL)
+            names[n++] = atom_from_cstr(live->modules[i].name);
     }
     return n;
+}
+
+/* Their code becomes old, calls to them undefined; there is room for it (make_room). How many did. */
+static size_t drop_modules(struct request *rq, const term *names, size_t n)
+{
+    size_t dropped = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (code_delete(names[i]) == 0)
+            dropped++;
+        else if (code_is_loaded(names[i]))
+            reply_note(rq, "warning[RN0203]: %s got old code meanwhile and stays",
+                       atom_text(names[i], NULL));
+    }
+    return dropped;
+}
+
+/* Make room, and but for a dry run go from live to target. False: the request is answered. */
+static bool go_back(struct request *rq, const struct deployment *live, struct deployment *target)
+{
+    struct prepared **pr = MEM_NEW_ARRAY(struct prepared *, target->nmodules);
+    term *gone = MEM_NEW_ARRAY(term, live->nmodules);
+    size_t n_gone = missing_in(live, target, gone), n = 0;
+    bool ok = prepare_target(rq, live, target, pr, &n) && make_room_for(rq, pr, n, gone, n_gone);
+
+    target->changed = (uint32_t)(n + n_gone);
+    if (ok && !rq->msg->dry_run) {
+        ok = switch_prepared(rq, pr, n);
+        if (ok) {
+            target->changed = (uint32_t)(n + drop_modules(rq, gone, n_gone));
+            n = 0;                          /* taken */
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        prepared_free(pr[i]);
+    mem_free(pr);
+    mem_free(gone);
+    return ok;
 }
 
 void ctl_rollback(struct request *rq)
 {
     struct deployment live, target;
     int64_t start = clock_monotonic_ns();
-    struct prepared **pr = NULL;
-    size_t n = 0;
 
     deploy_live(&live);
     if (!rollback_target(rq, &live, &target)) {
         deployment_fini(&live);
         return;
     }
-    pr = MEM_NEW_ARRAY(struct prepared *, target.nmodules);
-    if (!prepare_target(rq, &live, &target, pr, &n))
-        goto out;
-    if (rq->msg->dry_run) {
-        reply_done(rq, 0, 0, "would go back to d%" PRIu32 ": %zu modules change", target.id, n);
-        goto out;
+    if (go_back(rq, &live, &target)) {
+        if (rq->msg->dry_run) {
+            reply_done(rq, 0, 0, "would go back to d%" PRIu32 ": %" PRIu32 " modules change",
+                       target.id, target.changed);
+        } else {
+            mem_free(target.user);
+            mem_free(target.message);
+            target.user = mem_strdup(rq->user);
+            target.message = mem_printf("rollback to d%" PRIu32, target.id);
+            record(rq, &target, "rolled back", live.id, start);
+        }
     }
-    if (!switch_prepared(rq, pr, n))
-        goto out;
-    target.changed = (uint32_t)(n + drop_missing(&live, &target));
-    n = 0; /* taken */
-    mem_free(target.user);
-    mem_free(target.message);
-    target.user = mem_strdup(rq->user);
-    target.message = mem_printf("rollback to d%" PRIu32, target.id);
-    record(rq, &target, "rolled back", live.id, start);
-out:
-    for (size_t i = 0; i < n; i++)
-        prepared_free(pr[i]);
-    mem_free(pr);
     deployment_fini(&live);
     deployment_fini(&target);
 }

@@ -270,7 +270,7 @@ int spread_run(const struct spread *s)
     struct targets *t = MEM_NEW(struct targets);
     int exit = find_targets(s, t);
 
-    if (exit == 0 && s->check)
+    if (exit == 0)
         exit = check_round(s, t);
     if (exit == 0 && !s->dry_run)
         exit = act_round(s, t);

@@ -2,8 +2,7 @@
 /*
  * spread.h - one request to several nodes, one after the other: deploy --to, rollback --to
  *
- * A deployment is first checked by every node, and activated by none if one refuses. Then it is
- * activated node by node. If one fails in the middle, those before it run the new code: what runs
+ * It is first checked by every node, and done by none if one refuses. Then it is done node by node. If one fails in the middle, those before it run the new code: what runs
  * where is said, with the command that undoes it. Used by rnodectl; one thread.
  */
 #ifndef CTL_SPREAD_H
@@ -21,8 +20,7 @@ struct spread {
     request_t *rq;              /* without the option `to` */
     const struct spread_file *files;
     size_t files_n;
-    bool check;                 /* a first round that changes nothing */
-    bool dry_run;               /* only that */
+    bool dry_run;               /* only the first round, which changes nothing */
     FILE *out, *err;
 };
 

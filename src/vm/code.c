@@ -516,14 +516,43 @@ int code_purge_start(struct process *p, term module, bool kill)
     return code_purge(p, module, kill, &killed);
 }
 
+/* Processes that use the old code of module; kill: they are told to die, but for p. World stopped. */
+static size_t old_users(struct process *p, term module, bool kill)
+{
+    struct process *other;
+    uint32_t at = 0;
+    size_t users = 0;
+
+    epoch_enter();
+    while ((other = process_table_next(&at)) != NULL) {
+        if (atomic_load(&other->state) == PROC_EXITING || !code_process_uses_old(other, module))
+            continue;
+        users++;
+        if (kill && other != p)
+            signal_post(other, SIG_EXIT, p != NULL ? p->pid : other->pid, ATOM_kill, TERM_NIL);
+    }
+    epoch_leave();
+    return users;
+}
+
+bool code_old_in_use(term module)
+{
+    bool in_use;
+
+    if (!code_has_old(module))
+        return false;
+    world_stop();
+    in_use = old_users(NULL, module, false) > 0;
+    world_resume();
+    return in_use;
+}
+
 int code_purge(struct process *p, term module, bool kill, size_t *ret_killed)
 {
     struct module *m;
     struct image *im;
-    struct process *other;
-    uint32_t at = 0;
     struct literal_area literals = { 0 };
-    size_t users = 0;
+    size_t users;
     int rc = 0;
 
     *ret_killed = 0;
@@ -536,15 +565,7 @@ int code_purge(struct process *p, term module, bool kill, size_t *ret_killed)
         world_resume();
         return -ERR_NOT_FOUND;
     }
-    epoch_enter();
-    while ((other = process_table_next(&at)) != NULL) {
-        if (atomic_load(&other->state) == PROC_EXITING || !code_process_uses_old(other, module))
-            continue;
-        users++;
-        if (kill && other != p)
-            signal_post(other, SIG_EXIT, p != NULL ? p->pid : other->pid, ATOM_kill, TERM_NIL);
-    }
-    epoch_leave();
+    users = old_users(p, module, kill);
     if (users > 0 && !kill) {
         rc = -ERR_BUSY;
     } else {

@@ -51,6 +51,8 @@ bool code_has_old(term module);
 int  code_purge_start(struct process *p, term module, bool kill);
 /* The same, and how many processes were told to die. */
 int  code_purge(struct process *p, term module, bool kill, size_t *ret_killed);
+/* Would a purge without kill be -ERR_BUSY? Stops the world for a look at every process. */
+bool code_old_in_use(term module);
 /* Make current code old, exports undefined. */
 int  code_delete(term module);
 
