@@ -295,6 +295,23 @@ static bool unchecked(const struct facts *f, struct low_instr *in)
     return true;
 }
 
+/* A constant comes second, where the engine's fast operations have it. */
+static void constant_second(struct low_instr *in)
+{
+    static const char *const ops[] = { "+", "*", "band", "bor", "bxor" };
+    struct low_val first = in->args[0];
+
+    if (in->n != 2 || first.lit == NULL || in->args[1].lit != NULL)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+        if (strcmp(in->bif->name, ops[i]) == 0) {
+            in->args[0] = in->args[1];
+            in->args[1] = first;
+            return;
+        }
+    }
+}
+
 static void set_type(struct facts *f, const struct low_instr *in, unsigned type)
 {
     f->l->vars[in->dst[0]].type = type;
@@ -376,6 +393,7 @@ static void visit_instr(struct facts *f, struct low_block *b, struct low_instr *
                 low_remove(b, in);
             break;
         }
+        constant_second(in);
         set_type(f, in, bif_type(f, in));
         if (in->bif->kind == BIF_GC && in->n == 2)
             note_floats(f, in);

@@ -23,6 +23,7 @@
 #define COPIES_MAX  48      /* rows copied at one split before the mixture rule is used */
 #define LOOK_MAX    32      /* rows that are counted to choose a place */
 #define DEPTH_MAX   4000    /* nested tests: C stack */
+#define PREFIX_BYTES 7      /* of texts, read as one number, which is a small one then */
 
 enum need_kind {
     NEED_LIT, NEED_TUPLE, NEED_CONS, NEED_MAP, NEED_BITS,   /* of the value as such */
@@ -1003,6 +1004,80 @@ static void match_read(struct match *m, struct row *rows, size_t n, struct place
     match_rows(m, rows, n, fail, now);
 }
 
+static const struct core_const *string_at(const struct row *r, const struct place *p)
+{
+    const struct need *d = need_at(r, p);
+    const struct core_segment *s = d != NULL ? segment_of(d) : NULL;
+
+    return s != NULL && s->type == CB_STRING ? s->value->lit : NULL;
+}
+
+/* How many rows from the first on begin with a text of at least a byte, and the length of the
+ * shortest of these texts. */
+static size_t count_strings(const struct row *rows, size_t n, const struct place *p,
+                            uint32_t *ret_shortest)
+{
+    const struct core_const *text;
+    size_t i = 0;
+
+    *ret_shortest = PREFIX_BYTES;
+    for (; i < n && (text = string_at(&rows[i], p)) != NULL && text->n > 0; i++)
+        if (text->n < *ret_shortest)
+            *ret_shortest = text->n;
+    return i;
+}
+
+/* What the pattern of d asks for behind the first `bytes` of its text. */
+static struct need *need_behind(struct match *m, const struct need *d, uint32_t bytes,
+                                struct place *after)
+{
+    struct core_module *cm = m->w->u->m;
+    const struct core_const *text = segment_of(d)->value->lit;
+    struct need *more = need_new(m, NEED_SEGMENTS, d->value);
+    struct core_segment *segments;
+
+    more->place = after;
+    more->pat = d->pat;
+    more->from = d->from + 1;
+    if (text->n == bytes)
+        return more;
+    segments = arena_dup(m->w->u->arena, d->pat->segments + d->from,
+                         (d->pat->n - d->from) * sizeof *segments);
+    segments[0].value = core_lit(cm, d->pat->span,
+                                 cc_bits(cm, text->bytes + bytes, 8ull * (text->n - bytes)));
+    more->pat = cp_bits(cm, d->pat->span, segments, d->pat->n - d->from);
+    more->from = 0;
+    return more;
+}
+
+/* rows[0..n) begin with texts of at least so many bytes: read these as a number, which one switch
+ * tells apart. */
+static void match_strings(struct match *m, struct row *rows, size_t n, struct place *p,
+                          uint32_t bytes, struct low_block *fail, const struct stand *stand)
+{
+    struct core_module *cm = m->w->u->m;
+    struct core_segment s = { .type = CB_INTEGER, .unit = 8 };
+    struct place *after = ARENA_NEW(m->w->u->arena, struct place);
+    struct low_val value = { 0 };
+
+    s.size = core_lit(cm, (struct core_span){ 0 }, cc_int(cm, bytes));
+    read_segment(m, &rows[0], p->context, &s, true, fail, &value);
+    after->context = p->context;
+    for (size_t i = 0; i < n; i++) {
+        const struct need *d = need_at(&rows[i], p);
+        const struct core_const *text = string_at(&rows[i], p);
+        int64_t number = 0;
+
+        for (uint32_t j = 0; j < bytes; j++)
+            number = number << 8 | text->bytes[j];
+        drop_need(m, &rows[i], d);
+        add_need(&rows[i], need_behind(m, d, bytes, after));
+        add_need(&rows[i], need_lit(m, value, cc_int(cm, number)));
+    }
+    push_stand(m, &stand, (struct stand){ .context = p->context, .place = after });
+    match_rows(m, rows, n, fail, stand);
+}
+
 static void match_end(struct match *m, struct row *rows, size_t n, struct place *p,
                       struct low_block *fail, const struct stand *stand)
 {
@@ -1023,16 +1098,23 @@ static void match_segments(struct match *m, struct row *rows, size_t n, const st
     const struct core_segment *s = segment_of(d);
     struct place *p = d->place;
     struct low_block *rest;
-    size_t first = 1;
+    uint32_t bytes;
+    size_t first = 1, strings = count_strings(rows, n, p, &bytes);
 
     while (first < n && need_at(&rows[first], p) != NULL
            && same_read(m, &rows[0], d, &rows[first], need_at(&rows[first], p)))
         first++;
+    if (strings > first)
+        first = strings;
+    else
+        strings = 0;
     seek(m, p, stand);
     rest = begin_rest(m, rows + first, n - first, fail, &stand);
     rows = rows_copy(m, rows, n);
     if (s == NULL)
         match_end(m, rows, first, p, rest, stand);
+    else if (strings > 0)
+        match_strings(m, rows, first, p, bytes, rest, stand);
     else
         match_read(m, rows, first, p, s, rest, stand);
     finish_rest(m, rows + first, n - first, rest, fail, stand);

@@ -311,6 +311,27 @@ static bool ends_at(const struct colour *c, uint32_t var, uint32_t at)
     return c->out[var] != c->block && (c->stamp[var] != c->block || c->last[var] <= at);
 }
 
+static bool is_live_in(const struct low_block *b, uint32_t var)
+{
+    for (uint32_t i = 0; i < b->n_live; i++)
+        if (b->live_in[i] == var)
+            return true;
+    return false;
+}
+
+/* A context goes where the binary was if only a match that does not begin wants that again: loops
+ * take it as the parameter that the binary is. */
+static bool choose_context(struct colour *c, const struct low_instr *in)
+{
+    uint32_t from = in->args[0].var;
+
+    if (from == 0 || c->l->vars[from].in_frame || c->l->vars[in->dst[0]].in_frame
+        || is_live_in(in->to[0], from))
+        return false;
+    hold(c, in->dst[0], (uint32_t)c->l->vars[from].x);
+    return true;
+}
+
 static void colour_instr(struct colour *c, struct low_instr *in, uint32_t at)
 {
     bool apart = in->op == LO_MAP_GET;
@@ -327,7 +348,7 @@ static void colour_instr(struct colour *c, struct low_instr *in, uint32_t at)
             continue;
         if (low_clobbers(in))
             hold(c, in->dst[i], i);
-        else
+        else if (in->op != LO_BS_START || !choose_context(c, in))
             choose(c, in, in->dst[i]);
     }
     for (uint32_t i = 0; i < in->n && apart; i++)
