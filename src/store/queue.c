@@ -2,8 +2,9 @@
 /*
  * queue.c - what waits to be written, and who waits for it
  *
- * A submitted batch is a group with a ticket. Groups leave the queue when their transaction is
- * committed, or when somebody blocks for one and it has failed; see README for the ways to fail.
+ * A submitted batch is a group with a ticket. Groups leave the queue when they are on the disk, in a
+ * transaction or in the journal, or when somebody blocks for one and it has failed; see README for
+ * the ways to fail.
  */
 #include "store/store_priv.h"
 
@@ -166,6 +167,22 @@ int store_wait(struct store *st, uint64_t ticket)
     return waits ? wait_written(st, ticket) : 0;
 }
 
+int store_settle(struct store *st)
+{
+    uint64_t ticket;
+    int rc = 0;
+
+    pthread_mutex_lock(&st->lock);
+    ticket = st->durable;
+    while (st->committed < ticket && (rc = atomic_load(&st->failure)) == 0) {
+        st->settle = true;
+        pthread_cond_signal(&st->filled);
+        pthread_cond_wait(&st->written, &st->lock);
+    }
+    pthread_mutex_unlock(&st->lock);
+    return rc;
+}
+
 int store_failure(struct store *st)
 {
     return atomic_load_explicit(&st->failure, memory_order_relaxed);
@@ -245,12 +262,6 @@ static void tell_waiters(struct store_waiter *w, int rc)
     }
 }
 
-void group_free(struct group *g)
-{
-    buf_fini(&g->ops);
-    mem_free(g);
-}
-
 /* Under the lock: take the first n groups off the queue; who blocks for one hears rc. */
 static struct group *groups_take(struct store *st, size_t n, int rc)
 {
@@ -271,17 +282,31 @@ static struct group *groups_take(struct store *st, size_t n, int rc)
     return first;
 }
 
-static void groups_free(struct group *g)
+void groups_free(struct group *g)
 {
     while (g != NULL) {
         struct group *next = g->next;
 
-        group_free(g);
+        buf_fini(&g->ops);
+        mem_free(g);
         g = next;
     }
 }
 
-void groups_done(struct store *st, size_t n, uint64_t ticket)
+/* Groups that the journal alone has. */
+static void keep(struct store *st, struct group *g)
+{
+    *st->kept_last = g;
+    while (*st->kept_last != NULL)
+        st->kept_last = &(*st->kept_last)->next;
+}
+
+static void tell_well(struct store *st)
+{
+    store_tell(st, STORE_WELL, "writes succeed again; what waited is on the disk");
+}
+
+void groups_done(struct store *st, size_t n, uint64_t ticket, bool committed)
 {
     struct store_waiter *w;
     struct group *g;
@@ -290,14 +315,36 @@ void groups_done(struct store *st, size_t n, uint64_t ticket)
     pthread_mutex_lock(&st->lock);
     g = groups_take(st, n, 0);
     st->durable = ticket;
+    if (committed)
+        st->committed = ticket;
     was_failing = atomic_exchange(&st->failure, 0) != 0;
     w = waiters_known(st);
     pthread_cond_broadcast(&st->written);
     pthread_mutex_unlock(&st->lock);
     tell_waiters(w, 0);
-    groups_free(g);
+    if (committed)
+        groups_free(g);
+    else
+        keep(st, g);
     if (was_failing)
-        store_tell(st, STORE_WELL, "writes succeed again; what waited is on the disk");
+        tell_well(st);
+}
+
+void kept_done(struct store *st)
+{
+    bool was_failing;
+
+    groups_free(TAKE(st->kept));
+    st->kept_last = &st->kept;
+    pthread_mutex_lock(&st->lock);
+    st->committed = st->durable;
+    st->settle = false;
+    /* else it is the fate of the next group that says so */
+    was_failing = st->first == NULL && atomic_exchange(&st->failure, 0) != 0;
+    pthread_cond_broadcast(&st->written);
+    pthread_mutex_unlock(&st->lock);
+    if (was_failing)
+        tell_well(st);
 }
 
 /* Under the lock: who blocks does not wait for better times. */
@@ -331,9 +378,22 @@ static bool disk_is_full(const struct store *st)
     return statvfs(st->path, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < DISK_FULL_BYTES;
 }
 
+/* LMDB's code as one of ours. */
+static int failure_rc(const struct store *st, int lmdb_rc)
+{
+    return store_rc(lmdb_rc == EIO && disk_is_full(st) ? ENOSPC : lmdb_rc);
+}
+
+static void tell_failing(struct store *st, int lmdb_rc, int rc)
+{
+    store_tell(st, STORE_FAILING, "%s; changes are kept and tried again",
+               lmdb_rc == MDB_MAP_FULL ? "the store has reached store.map_size"
+               : rc == -ERR_LIMIT ? "the disk is full" : mdb_strerror(lmdb_rc));
+}
+
 void first_failed(struct store *st, int lmdb_rc)
 {
-    int rc = store_rc(lmdb_rc == EIO && disk_is_full(st) ? ENOSPC : lmdb_rc);
+    int rc = failure_rc(st, lmdb_rc);
     bool was_well, blocked = st->first->outcome != NULL;
     struct store_waiter *w = NULL;
     struct group *g;
@@ -354,8 +414,19 @@ void first_failed(struct store *st, int lmdb_rc)
     tell_waiters(w, rc);
     groups_free(g);
     if (was_well)
-        store_tell(st, STORE_FAILING, "%s; changes are kept and tried again",
-                   lmdb_rc == MDB_MAP_FULL ? "the store has reached store.map_size"
-                   : rc == -ERR_LIMIT ? "the disk is full" : mdb_strerror(lmdb_rc));
+        tell_failing(st, lmdb_rc, rc);
 }
 
+void kept_failed(struct store *st, int lmdb_rc)
+{
+    int rc = failure_rc(st, lmdb_rc);
+    bool was_well;
+
+    pthread_mutex_lock(&st->lock);
+    was_well = atomic_exchange(&st->failure, rc) == 0;
+    st->settle = false;
+    pthread_cond_broadcast(&st->written);
+    pthread_mutex_unlock(&st->lock);
+    if (was_well)
+        tell_failing(st, lmdb_rc, rc);
+}

@@ -5,7 +5,7 @@
  * Handles of databases are opened by the writer alone and never closed before the environment is:
  * LMDB allows only one thread to do so. At the start all that exist are opened.
  */
-#include "store/store_priv.h"
+#include "store/journal.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -220,6 +220,8 @@ int store_open(const char *path, const struct store_options *opt, struct store *
     st->path = mem_strdup(path);
     st->opt = *opt;
     st->last = &st->first;
+    st->kept_last = &st->kept;
+    st->journal.fd = -1;
     locks_init(st);
     rc = lock_folder(st);
     if (rc == 0)
@@ -231,7 +233,11 @@ int store_open(const char *path, const struct store_options *opt, struct store *
     if (rc == 0)
         rc = store_rc(mdb_reader_check(st->env, &dead));
     if (rc == 0)
+        rc = journal_open(st);
+    if (rc == 0)
         rc = writer_start(st);
+    if (rc == 0)
+        rc = store_settle(st);
     if (rc == 0 && sign)
         rc = store_put(st, "meta", "format", 6, &format, sizeof format);
     if (rc < 0) {
@@ -252,6 +258,8 @@ void store_close(struct store *st)
     if (st->has_writer)
         writer_stop(st);
     env_stop(st);
+    groups_free(st->kept);
+    journal_close(st);
     if (st->lock_fd >= 0)
         close(st->lock_fd);
     for (unsigned i = 0; i < atomic_load(&st->ndbs); i++)
@@ -337,6 +345,14 @@ static int read_rc(int rc)
 
 int store_get(struct store *st, const char *db, const void *key, size_t key_len, struct buf *out)
 {
+    int rc = store_settle(st);
+
+    return rc == 0 ? store_get_nowait(st, db, key, key_len, out) : rc;
+}
+
+int store_get_nowait(struct store *st, const char *db, const void *key, size_t key_len,
+                     struct buf *out)
+{
     MDB_val k = store_val(key, key_len), v;
     struct read rd;
     MDB_dbi dbi;
@@ -400,12 +416,26 @@ static int visit_db(struct store *st, const char *db, MDB_cursor_op first, MDB_c
 
 int store_visit(struct store *st, const char *db, bool backwards, store_visit_fn *visit, void *arg)
 {
+    int rc = store_settle(st);
+
+    if (rc < 0)
+        return rc;
     return visit_db(st, db, backwards ? MDB_LAST : MDB_FIRST, backwards ? MDB_PREV : MDB_NEXT,
                     store_val("", 0), 0, visit, arg);
 }
 
 int store_visit_from(struct store *st, const char *db, const void *from, size_t from_len,
                      size_t prefix_len, store_visit_fn *visit, void *arg)
+{
+    int rc = store_settle(st);
+
+    if (rc < 0)
+        return rc;
+    return store_visit_from_nowait(st, db, from, from_len, prefix_len, visit, arg);
+}
+
+int store_visit_from_nowait(struct store *st, const char *db, const void *from, size_t from_len,
+                            size_t prefix_len, store_visit_fn *visit, void *arg)
 {
     return visit_db(st, db, MDB_SET_RANGE, MDB_NEXT, store_val(from, from_len), prefix_len, visit,
                     arg);
@@ -441,8 +471,10 @@ void store_stats(struct store *st, struct store_stats *ret)
 
 int store_backup(struct store *st, int fd)
 {
-    int rc;
+    int rc = store_settle(st);
 
+    if (rc < 0)
+        return rc;
     pthread_rwlock_rdlock(&st->gate);
     rc = st->env == NULL ? EIO : mdb_env_copyfd2(st->env, fd, MDB_CP_COMPACT);
     pthread_rwlock_unlock(&st->gate);
@@ -519,6 +551,7 @@ int store_check(struct store *st, struct buf *out)
 {
     int result = 0;
 
+    (void)!store_settle(st);        /* store_failure says what cannot be committed */
     for (unsigned i = 0; i < atomic_load(&st->ndbs); i++) {
         int rc = check_db(st, st->db[i].name, out);
 

@@ -3,8 +3,8 @@
  * store.h - durable bytes by key: one LMDB environment with named databases
  *
  * This room alone knows LMDB. Keys are 1 to STORE_KEY_MAX bytes and ordered as bytes. Any thread
- * may call. One thread, the writer, makes all changes: what is submitted while it commits becomes
- * the next transaction, so that many callers share one write to the disk.
+ * may call. One thread, the writer, makes all changes: what is submitted while it writes is written
+ * together next, so that many callers share one write to the disk.
  *
  * How long a submitted change takes to be safe depends on the mode:
  *   STORE_SYNC_COMMIT    waited for until it is on the disk: survives a power cut
@@ -23,7 +23,7 @@
 
 struct store;
 
-#define STORE_FORMAT    2           /* kept in database meta; a larger one is refused */
+#define STORE_FORMAT    3           /* kept in database meta; a larger one is refused */
 #define STORE_KEY_MAX   511
 #define STORE_VALUE_MAX ((size_t)64 << 20)
 
@@ -54,6 +54,9 @@ void store_on_event(struct store *st, store_event_fn *fn);
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+/* Reads see all that was acknowledged. What of it is in the journal only is committed first, so
+ * one behind a write costs a commit; while that fails they give the code of store_failure. */
+
 /* The value of key, appended to out. -ERR_NOT_FOUND (also when db does not exist yet). */
 MUST_CHECK int store_get(struct store *st, const char *db, const void *key, size_t key_len,
                          struct buf *out);
@@ -69,6 +72,12 @@ MUST_CHECK int store_visit(struct store *st, const char *db, bool backwards, sto
 MUST_CHECK int store_visit_from(struct store *st, const char *db, const void *from,
                                 size_t from_len, size_t prefix_len, store_visit_fn *visit,
                                 void *arg);
+/* The same two without waiting: they may miss what was written since store_open. */
+MUST_CHECK int store_get_nowait(struct store *st, const char *db, const void *key, size_t key_len,
+                                struct buf *out);
+MUST_CHECK int store_visit_from_nowait(struct store *st, const char *db, const void *from,
+                                       size_t from_len, size_t prefix_len, store_visit_fn *visit,
+                                       void *arg);
 
 /* --- writing ---------------------------------------------------------------------------------- */
 

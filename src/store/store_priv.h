@@ -29,11 +29,23 @@ struct outcome { bool known; int rc; };
 struct group {
     struct group *next;
     uint64_t ticket;
+    int64_t time;               /* of its versions; 0 until it is applied */
     struct buf ops;
     struct outcome *outcome;    /* [lk] not NULL: tried once; lent by who waits */
 };
 
 struct keep { struct keep *next; int64_t keep_ns; uint8_t group[VERSION_GROUP]; };
+
+/* The open transaction of the writer. */
+struct changes { MDB_txn *txn; bool used[DATABASES_MAX]; bool versions; };
+
+struct journal {                    /* journal.h */
+    int fd;                         /* -1: none */
+    uint64_t number;                /* of the last record; 0: there never was one */
+    size_t at;                      /* where the next one goes */
+    int64_t tried_ns;               /* when a file was last made, or could not be */
+    struct buf record;
+};
 
 struct reader_slot { _Atomic int64_t since_ns; _Atomic bool ended; };   /* since 0: free */
 
@@ -59,6 +71,8 @@ struct store {
     size_t queued;                  /* [lk] groups in the queue */
     size_t wanted;                  /* [lk] the writer sleeps until there are so many */
     uint64_t durable, failed;       /* [lk] tickets up to these are on disk; have failed once */
+    uint64_t committed;             /* [lk] and up to this one in what reads see */
+    bool settle;                    /* [lk] somebody wants to read what is kept */
     _Atomic int failure;            /* [any] code of the failing commit, 0 */
     _Atomic uint64_t pending_bytes; /* [any] */
     _Atomic uint64_t commits;       /* [any] */
@@ -66,8 +80,12 @@ struct store {
 
     pthread_t writer;
     bool has_writer;
-    /* --- the writer only --- */
     _Atomic int64_t version_ns;     /* time of the newest version; written by the writer */
+    /* --- the writer only; before it runs, who opens the store --- */
+    struct group *kept, **kept_last;    /* in the journal, and not committed yet; oldest first */
+    struct changes changes;
+    struct journal journal;
+    int64_t time_ns;                /* of the last group that was applied */
     bool drops;                     /* there may be something to drop */
     int64_t maintained_ns;
     size_t told;                    /* how many waited for the last transaction */
@@ -88,6 +106,8 @@ MUST_CHECK int read_begin(struct store *st, struct read *rd);
 void read_end(struct read *rd);
 /* The reader has been told to stop. */
 #define read_is_ended(rd) atomic_load_explicit(&(rd)->slot->ended, memory_order_relaxed)
+/* Wait until reads see all that is durable. 0, or why it cannot be committed. */
+MUST_CHECK int store_settle(struct store *st);
 /* Handle of a database, if there is one. */
 bool store_find_db(struct store *st, const char *name, MDB_dbi *ret);
 
@@ -100,16 +120,24 @@ void writer_stop(struct store *st);
 /* --- queue.c --- */
 /* The number of the database, which need not exist yet. */
 unsigned writer_db(struct store *st, const char *name);
-void group_free(struct group *g);
-/* The first n groups, up to ticket, are on disk: tell who waits, forget them. */
-void groups_done(struct store *st, size_t n, uint64_t ticket);
+void groups_free(struct group *g);      /* and those behind it */
+/* The first n groups, up to ticket, are on disk: tell who waits. They leave the queue, and are
+ * kept until kept_done if only the journal has them. */
+void groups_done(struct store *st, size_t n, uint64_t ticket, bool committed);
+/* What was kept is committed. */
+void kept_done(struct store *st);
+/* What is kept cannot be committed: say so, and refuse new work. */
+void kept_failed(struct store *st, int lmdb_rc);
 /* The first group alone cannot be written. All that wait are told; it stays, unless it is tried
  * once or can never succeed. */
 void first_failed(struct store *st, int lmdb_rc);
 
 /* --- commit.c; LMDB's codes --- */
-/* Write the n groups from g on in one transaction. */
-MUST_CHECK int write_groups(struct store *st, const struct group *g, size_t n);
+/* Make the changes of n groups from g on in the open transaction; if there is none, one is begun
+ * with those of the kept groups. After a failure there is none. */
+MUST_CHECK int changes_apply(struct store *st, struct group *g, size_t n);
+MUST_CHECK int changes_commit(struct store *st);
+void changes_abort(struct store *st);
 /* Open, if need be make, database i in a write transaction. */
 int writer_open_db(struct store *st, MDB_txn *txn, unsigned i);
 

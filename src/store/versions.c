@@ -252,8 +252,10 @@ static int seek_at(MDB_cursor *cur, const void *key, size_t key_len, int64_t tim
 static int begin_cursor(struct store *st, struct read *rd, MDB_cursor **ret)
 {
     MDB_dbi dbi;
-    int rc;
+    int rc = store_settle(st);
 
+    if (rc < 0)
+        return rc;
     if (!store_find_db(st, "versions", &dbi))
         return -ERR_NOT_FOUND;
     rc = read_begin(st, rd);

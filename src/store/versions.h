@@ -31,7 +31,7 @@ MUST_CHECK int versions_of(struct store *st, const void *key, size_t key_len, in
 MUST_CHECK int versions_at(struct store *st, const void *prefix, size_t prefix_len,
                            const void *after, size_t after_len, int64_t time, version_fn *visit,
                            void *arg);
-/* Time of the newest batch with versions; 0: none. */
+/* No version has a later time. */
 int64_t versions_now(struct store *st);
 
 #endif

@@ -469,7 +469,7 @@ void persist_fault(struct table *t, term key, uint32_t hash)
 
     if (!atomic_load_explicit(&ps->loading, memory_order_relaxed) || key_is_here(t, key, hash) ||
         table_member(ps->deleted, key) == 1 || full_key(t, key, bytes, &len) < 0 ||
-        store_get(ps->store, "rows", bytes, len, &value) < 0) {
+        store_get_nowait(ps->store, "rows", bytes, len, &value) < 0) {
         buf_fini(&value);
         return;
     }
@@ -531,8 +531,9 @@ static bool load_chunk(struct table *t, struct buf *last)
     struct chunk c = { { 0 }, 0 };
     struct reader r;
     struct heap bag;
-    int rc = store_visit_from(t->persist->store, "rows", last->data, last->len, ID_BYTES,
-                              chunk_add, &c);
+    /* what is newer than the start of the node is in memory */
+    int rc = store_visit_from_nowait(t->persist->store, "rows", last->data, last->len, ID_BYTES,
+                                     chunk_add, &c);
 
     r = reader_make(c.bytes.data, c.bytes.len);
     while (rc == 0 && reader_left(&r) > 0) {

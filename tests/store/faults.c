@@ -2,8 +2,8 @@
 /*
  * faults.c - preloaded into a node: writes and syncs of its store fail now and then
  *
- * FAULTS=N: one in N calls that write or sync a file called data.mdb fails, with EIO or ENOSPC in
- * turn; short writes are among them. The first 200 calls succeed, so that the node starts.
+ * FAULTS=N: one in N calls that write or sync a file called data.mdb or journal fails, with EIO or
+ * ENOSPC in turn; short writes are among them. The first 200 calls succeed, so that the node starts.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,6 +17,13 @@
 
 static atomic_uint calls, failures;
 
+static int ends_with(const char *path, ssize_t len, const char *name)
+{
+    ssize_t n = (ssize_t)strlen(name);
+
+    return len >= n && memcmp(path + len - n, name, (size_t)n) == 0;
+}
+
 static int fails(int fd)
 {
     static unsigned one_in;
@@ -27,7 +34,7 @@ static int fails(int fd)
         one_in = getenv("FAULTS") != NULL ? (unsigned)atoi(getenv("FAULTS")) : 1u << 30;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     len = readlink(link, path, sizeof path);
-    if (len < 8 || memcmp(path + len - 8, "data.mdb", 8) != 0)
+    if (!ends_with(path, len, "/data.mdb") && !ends_with(path, len, "/journal"))
         return 0;
     if (atomic_fetch_add(&calls, 1) < 200 || (unsigned)rand() % one_in != 0)
         return 0;
