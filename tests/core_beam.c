@@ -9,29 +9,14 @@
  */
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/file.h"
 #include "lang/core_text.h"
 #include "lang/emit.h"
+#include "lang/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool read_file(const char *path, struct buf *b)
-{
-    FILE *f = fopen(path, "rb");
-    size_t got = 1;
-
-    if (f == NULL)
-        return false;
-    while (got > 0) {
-        size_t had = b->len;
-
-        got = fread(buf_room(b, 65536), 1, 65536, f);
-        b->len = had + got;
-    }
-    fclose(f);
-    return true;
-}
 
 static int refuse(const char *path, const struct core_error *e)
 {
@@ -62,7 +47,7 @@ int main(int argc, char **argv)
     struct core_error error;
     int status = 0;
 
-    if (argc != 3 || !read_file(path, &text)) {
+    if (argc != 3 || file_read(path, SOURCE_BYTES_MAX, &text) < 0) {
         fprintf(stderr, "usage: core_beam FILE.core DIR, core_beam -d FILE.core\n");
         return 2;
     }

@@ -81,39 +81,19 @@ static void dump(void)
     world_resume();
 }
 
-static void *slurp(const char *path, size_t *ret_len)
-{
-    FILE *f = fopen(path, "rb");
-    struct buf b = { 0 };
-    size_t n;
-
-    if (f == NULL)
-        return NULL;
-    do {
-        n = fread(buf_room(&b, 65536), 1, 65536, f);
-        b.len -= 65536 - n;
-    } while (n > 0);
-    fclose(f);
-    *ret_len = b.len;
-    return b.data;
-}
-
 static void load(const char *dir, const char *module)
 {
     char *path = mem_printf("%s/%s.beam", dir, module);
     struct load_error err;
     struct prepared *pr;
-    size_t len;
-    void *data = slurp(path, &len);
     term bad;
 
-    if (data == NULL || code_prepare(data, len, TERM_NONE, &pr, &err) < 0) {
-        fprintf(stderr, "%s: %s\n", path, data == NULL ? "cannot read" : err.text);
+    if (code_prepare_file(path, TERM_NONE, &pr, &err) < 0) {
+        fprintf(stderr, "%s: %s\n", path, err.text);
         exit(2);
     }
     if (code_commit(&pr, 1, &bad) < 0)
         exit(2);
-    mem_free(data);
     mem_free(path);
 }
 
@@ -129,16 +109,13 @@ static int prepare_all(int n, char **paths)
     for (int i = 0; i < n; i++) {
         struct load_error err;
         struct prepared *pr;
-        size_t len = 0;
-        void *data = slurp(paths[i], &len);
 
-        if (data == NULL || code_prepare(data, len, TERM_NONE, &pr, &err) < 0) {
-            printf("%s: %s\n", paths[i], data == NULL ? "cannot read" : err.text);
+        if (code_prepare_file(paths[i], TERM_NONE, &pr, &err) < 0) {
+            printf("%s: %s\n", paths[i], err.text);
             failed++;
         } else {
             prepared_free(pr);
         }
-        mem_free(data);
     }
     printf("%d files, %d refused\n", n, failed);
     return failed != 0;

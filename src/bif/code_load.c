@@ -31,21 +31,6 @@ struct load_job {
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static bool read_file(const char *path, struct buf *out)
-{
-    FILE *f = fopen(path, "rb");
-    size_t n;
-
-    if (f == NULL)
-        return false;
-    do {
-        n = fread(buf_room(out, 65536), 1, 65536, f);
-        out->len -= 65536 - n;
-    } while (n > 0);
-    fclose(f);
-    return true;
-}
-
 char *code_find_file(const char *name)
 {
     for (size_t i = 0; i < code_path_count(); i++) {
@@ -61,7 +46,6 @@ char *code_find_file(const char *name)
 static void load_run(struct job *job)
 {
     struct load_job *lj = (struct load_job *)job;
-    struct buf data = { 0 };
 
     if (lj->path == NULL) {
         char *name = mem_printf("%s.beam", atom_text(lj->module, NULL));
@@ -69,12 +53,13 @@ static void load_run(struct job *job)
         lj->path = code_find_file(name);
         mem_free(name);
     }
-    if (lj->path != NULL && read_file(lj->path, &data)) {
-        lj->found = true;
-        if (code_prepare(data.data, data.len, lj->module, &lj->prepared, &lj->error) < 0)
+    if (lj->path != NULL) {
+        int rc = code_prepare_file(lj->path, lj->module, &lj->prepared, &lj->error);
+
+        lj->found = rc != -ERR_NOT_FOUND && rc != -ERR_SYSTEM;
+        if (rc < 0)
             lj->prepared = NULL;
     }
-    buf_fini(&data);
 }
 
 static void load_free(struct job *job)

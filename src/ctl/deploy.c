@@ -11,8 +11,10 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/errors.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/units.h"
+#include "beam/file.h"
 #include "ctl/run.h"
 #include "store/store.h"
 #include "vm/code.h"
@@ -182,19 +184,12 @@ out:
 int deploy_read_file(const char *digest, struct buf *out)
 {
     char *path = file_path(digest), found[DIGEST_TEXT];
-    FILE *in = fopen(path, "rbe");
-    size_t n, start = out->len;
+    size_t start = out->len;
+    int rc = file_read(path, BEAM_FILE_BYTES_MAX, out);
 
     mem_free(path);
-    if (in == NULL)
-        return -ERR_NOT_FOUND;
-    do {
-        void *room = buf_room(out, 65536);
-
-        n = fread(room, 1, 65536, in);
-        out->len -= 65536 - n;
-    } while (n > 0);
-    fclose(in);
+    if (rc < 0)
+        return rc;
     digest_text(out->data + start, out->len - start, found);
     return strcmp(found, digest) == 0 ? 0 : -ERR_FORMAT;
 }

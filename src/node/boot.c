@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 #include "base/errors.h"
+#include "base/file.h"
+#include "beam/file.h"
 #include "bif/bif.h"
 #include "bif/io.h"
 #include "ctl/run.h"
@@ -20,8 +22,6 @@
 #include "vm/sched.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static bool (*bif_exit_hook)(struct process *p);
@@ -62,35 +62,12 @@ void boot_vm(const struct boot_options *opt)
     flock_start();
 }
 
-int read_whole_file(const char *path, struct buf *out)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    ssize_t n;
-
-    if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR ? -ERR_NOT_FOUND : -ERR_SYSTEM;
-    if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode)) {
-        close(fd);
-        return -ERR_NOT_FOUND;
-    }
-    do {
-        size_t want = (size_t)st.st_size > out->len ? (size_t)st.st_size - out->len + 1 : 4096;
-        void *room = buf_room(out, want);
-
-        n = read(fd, room, want);
-        out->len -= want - (n > 0 ? (size_t)n : 0);
-    } while (n > 0);
-    close(fd);
-    return n < 0 ? -ERR_SYSTEM : 0;
-}
-
 /* Read Module.beam from the first folder of the code path that has it. */
 static int read_from_path(const char *module, struct buf *out, char **ret_file)
 {
     for (size_t i = 0; i < code_path_count(); i++) {
         char *file = mem_printf("%s/%s.beam", code_path_get(i), module);
-        int rc = read_whole_file(file, out);
+        int rc = file_read(file, BEAM_FILE_BYTES_MAX, out);
 
         if (rc != -ERR_NOT_FOUND) {
             *ret_file = file;
@@ -120,7 +97,7 @@ int load_module(const char *name_or_path, term *ret_module, struct buf *errors)
     }
     if (is_path) {
         file = mem_strdup(name_or_path);
-        rc = read_whole_file(file, &beam);
+        rc = file_read(file, BEAM_FILE_BYTES_MAX, &beam);
     } else {
         rc = read_from_path(name_or_path, &beam, &file);
     }

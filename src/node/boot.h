@@ -17,9 +17,6 @@ struct boot_options {
 /* Start the engine and its threads. Once per program, from its main thread. */
 void boot_vm(const struct boot_options *opt);
 
-/* The whole file, appended to out. -ERR_NOT_FOUND, -ERR_SYSTEM with errno. */
-MUST_CHECK int read_whole_file(const char *path, struct buf *out);
-
 /* Load one module: from path when that ends in .beam, else Module.beam of the code path, unless it
  * is loaded already. *ret_module is its name. On failure the reason is appended to errors. */
 MUST_CHECK int load_module(const char *name_or_path, term *ret_module, struct buf *errors);

@@ -6,6 +6,7 @@
  * lines; types, units and origins are checked here, where an error can show the place.
  */
 #include "node/options.h"
+#include "base/file.h"
 #include "node/options_priv.h"
 
 #include "base/alloc.h"
@@ -17,6 +18,7 @@
 
 #include <confuse.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -434,25 +436,16 @@ int options_parse(struct options *o, const char *file, const char *text, struct 
 
 static int read_text(const char *path, char **ret)
 {
-    FILE *in = fopen(path, "re");
     struct buf b = { 0 };
-    size_t n;
+    int rc = file_read(path, CONFIG_BYTES_MAX, &b);
 
-    if (in == NULL)
-        return -ERR_NOT_FOUND;
-    do {
-        void *room = buf_room(&b, 4096);
-
-        n = fread(room, 1, 4096, in);
-        b.len -= 4096 - n;
-    } while (n > 0 && b.len < CONFIG_BYTES_MAX);
-    fclose(in);
-    if (b.len >= CONFIG_BYTES_MAX || (b.len > 0 && memchr(b.data, 0, b.len) != NULL)) {
+    if (rc == -ERR_LIMIT || (b.len > 0 && memchr(b.data, 0, b.len) != NULL))
+        rc = -ERR_FORMAT;
+    if (rc < 0)
         buf_fini(&b);
-        return -ERR_FORMAT;
-    }
-    *ret = buf_cstr(&b);
-    return 0;
+    else
+        *ret = buf_cstr(&b);
+    return rc;
 }
 
 int options_load(struct options *o, const char *path, struct buf *errors)
@@ -462,6 +455,8 @@ int options_load(struct options *o, const char *path, struct buf *errors)
 
     if (rc == -ERR_FORMAT)
         buf_printf(errors, "error[RN0401]: %s is not a text of at most 1 MiB\n", path);
+    else if (rc == -ERR_SYSTEM)
+        buf_printf(errors, "error[RN0404]: %s cannot be read: %s\n", path, strerror(errno));
     if (rc < 0)
         return rc;
     rc = options_parse(o, path, text, errors);

@@ -32,6 +32,10 @@ int  code_prepare(const void *beam, size_t len, term expect, struct prepared **r
 /* The same from assembler text (beam/asm.h): for code that the node brings itself. */
 int  code_prepare_text(const char *text, size_t len, const char *source, term expect,
                        struct prepared **ret, struct load_error *ret_error);
+/* The same from a file. -ERR_NOT_FOUND, -ERR_SYSTEM: it cannot be read; the reason is in *ret_error
+ * as well. */
+int  code_prepare_file(const char *path, term expect, struct prepared **ret,
+                       struct load_error *ret_error);
 void prepared_free(struct prepared *pr);
 term prepared_module(const struct prepared *pr);
 bool prepared_has_on_load(const struct prepared *pr);

@@ -13,11 +13,14 @@
 
 #include "base/alloc.h"
 #include "base/errors.h"
+#include "base/file.h"
 #include "heap/arith.h"
 #include "heap/etf.h"
 #include "term/atom.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /* --- integers of the code --------------------------------------------------------------------- */
 
@@ -326,6 +329,20 @@ int code_prepare(const void *beam, size_t len, term expect, struct prepared **re
     }
     loader_fini(ld);
     mem_free(ld);
+    return rc;
+}
+
+int code_prepare_file(const char *path, term expect, struct prepared **ret,
+                      struct load_error *ret_error)
+{
+    struct buf beam = { 0 };
+    int rc = file_read(path, BEAM_FILE_BYTES_MAX, &beam);
+
+    if (rc == 0)
+        rc = code_prepare(beam.data, beam.len, expect, ret, ret_error);
+    else
+        snprintf(ret_error->text, sizeof ret_error->text, "%s", strerror(errno));
+    buf_fini(&beam);
     return rc;
 }
 

@@ -8,8 +8,11 @@
  */
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/file.h"
 #include "beam/asm.h"
 #include "beam/disasm.h"
+#include "beam/file.h"
+#include "lang/source.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -19,25 +22,6 @@ static int usage(void)
     fprintf(stderr, "usage: rnode-asm [-z] [-o OUT.beam] FILE.s\n"
                     "       rnode-asm -d [-o OUT.s] FILE.beam\n");
     return 2;
-}
-
-static bool read_file(const char *path, struct buf *b)
-{
-    FILE *f = fopen(path, "rb");
-    size_t got = 1;
-
-    if (f == NULL)
-        return false;
-    while (got > 0) {
-        size_t had = b->len;
-
-        got = fread(buf_room(b, 65536), 1, 65536, f);
-        b->len = had + got;
-    }
-    bool ok = ferror(f) == 0;
-
-    fclose(f);
-    return ok;
 }
 
 static bool write_file(const char *path, const struct buf *b)
@@ -55,7 +39,7 @@ static int assemble(const char *in, const char *out, const struct asm_options *o
     struct text_error error;
     int status = 0;
 
-    if (!read_file(in, &text)) {
+    if (file_read(in, SOURCE_BYTES_MAX, &text) < 0) {
         perror(in);
         status = 2;
     } else if (beam_assemble(buf_cstr(&text), text.len, name, options, &file, &error) < 0) {
@@ -78,7 +62,7 @@ static int disassemble(const char *in, const char *out)
     struct beam_error error;
     int status = 0;
 
-    if (!read_file(in, &file)) {
+    if (file_read(in, BEAM_FILE_BYTES_MAX, &file) < 0) {
         perror(in);
         status = 2;
     } else if (beam_open(file.data, file.len, false, &f, &error) < 0 ||

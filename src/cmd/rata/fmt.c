@@ -9,6 +9,7 @@
 #include "cmd/rata/fmt.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "ctl/exits.h"
 #include "lang/rata/format.h"
 
@@ -24,23 +25,6 @@
 #define EXIT_SOURCE 2           /* the source has errors, as for all commands of compilers */
 
 enum action { WRITE, CHECK, DIFF };
-
-static int read_all(int fd, struct buf *out)
-{
-    for (;;) {
-        void *room = buf_room(out, 65536);
-        ssize_t n = read(fd, room, 65536);
-
-        out->len -= 65536 - (n > 0 ? (size_t)n : 0);
-        if (n < 0 && errno != EINTR)
-            return -1;
-        if (n == 0 || out->len > SOURCE_BYTES_MAX)
-            break;
-    }
-    buf_u8(out, 0);
-    out->len--;
-    return 0;
-}
 
 /* --- showing what would change --------------------------------------------------------------- */
 
@@ -181,10 +165,11 @@ static int format_file(const char *name, enum action action)
     int fd = pipe ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC), rc;
     struct buf old = { 0 }, new = { 0 };
 
-    if (fd < 0 || read_all(fd, &old) < 0) {
+    if (fd < 0 || file_read_fd(fd, SOURCE_BYTES_MAX + 1, &old) < 0) {
         fprintf(stderr, "rata fmt: %s: %s\n", name, strerror(errno));
         rc = EXIT_NO_INPUT;
     } else {
+        buf_cstr(&old);
         rc = format_text(pipe ? "standard input" : name, &old, &new);
         if (rc == 0 && pipe && action == WRITE)
             fwrite(new.data, 1, new.len, stdout);

@@ -5,6 +5,7 @@
 #include "cmd/rata/rata.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "beam/file.h"
 #include "node/boot.h"
 #include "node/library_path.h"
@@ -72,7 +73,7 @@ int rata_copy_runtime(const struct rata_compile *c, const char *folder)
         char *to = mem_printf("%s/%s.beam", folder, all.at[i]);
         struct buf data = { 0 };
 
-        if (read_whole_file(from, &data) == 0 && rc == RATA_OK)
+        if (file_read(from, BEAM_FILE_BYTES_MAX, &data) == 0 && rc == RATA_OK)
             rc = rata_write_file(to, data.data, data.len);
         need_of(&all, data.data, data.len);
         buf_fini(&data);

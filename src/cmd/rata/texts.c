@@ -5,8 +5,10 @@
 #include "cmd/rata/rata.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "cmd/rata/project.h"
 #include "lang/rata/library.h"
+#include "lang/source.h"
 #include "node/boot.h"
 #include "node/library_path.h"
 
@@ -34,10 +36,8 @@ int rata_texts_read(struct rata_texts *t, char *const *words, size_t n)
         const char *file = strcmp(words[i], "-") == 0 ? "/dev/stdin" : words[i];
         struct buf data = { 0 };
 
-        errno = 0;
-        if (read_whole_file(file, &data) < 0) {
-            fprintf(stderr, "error: cannot read %s: %s\n", words[i],
-                    errno != 0 ? strerror(errno) : "it is a folder");
+        if (file_read(file, SOURCE_BYTES_MAX + 1, &data) < 0) {
+            fprintf(stderr, "error: cannot read %s: %s\n", words[i], strerror(errno));
             buf_fini(&data);
             return RATA_NO_INPUT;
         }

@@ -5,6 +5,7 @@
 #include "lang/rata/library.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "beam/file.h"
 
 #include <dirent.h>
@@ -24,23 +25,6 @@ struct library {
     const char **names;                     /* NULL-terminated; NULL: not read yet */
     struct module_source source;
 };
-
-static bool read_file(const char *path, struct buf *out)
-{
-    FILE *f = fopen(path, "rbe");
-    size_t n;
-
-    if (f == NULL)
-        return false;
-    do {
-        void *room = buf_room(out, 65536);
-
-        n = fread(room, 1, 65536, f);
-        out->len -= 65536 - n;
-    } while (n > 0 && out->len < BEAM_FILE_BYTES_MAX);
-    fclose(f);
-    return true;
-}
 
 static const char *atom_text(struct library *lib, const struct beam_file *bf, uint32_t i)
 {
@@ -121,7 +105,8 @@ static const struct known_module *load(struct library *lib, const char *beam)
         struct buf data = { 0 };
         struct beam_file bf;
 
-        if (read_file(path, &data) && beam_open(data.data, data.len, false, &bf, NULL) == 0) {
+        if (file_read(path, BEAM_FILE_BYTES_MAX, &data) == 0
+            && beam_open(data.data, data.len, false, &bf, NULL) == 0) {
             m = describe(lib, beam, &bf);
             sort_exports((struct known_module *)m);
             beam_close(&bf);

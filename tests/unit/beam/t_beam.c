@@ -2,9 +2,11 @@
 /*
  * t_beam.c - files of the real compilers, files of our own, and files that somebody broke
  */
+#include "base/file.h"
 #include "beam/asm.h"
 #include "beam/disasm.h"
 #include "beam/decode.h"
+#include "beam/file.h"
 #include "beam/write.h"
 
 #include "base/alloc.h"
@@ -19,23 +21,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static bool read_file(const char *path, struct buf *b)
-{
-    FILE *f = fopen(path, "rb");
-    size_t n = 1;
-
-    if (f == NULL)
-        return false;
-    while (n > 0) {
-        size_t had = b->len;
-
-        n = fread(buf_room(b, 65536), 1, 65536, f);
-        b->len = had + n;
-    }
-    fclose(f);
-    return true;
-}
 
 /* Open and walk through; the number of instructions, or a negative code. */
 static long walk(const void *data, size_t len, struct buf *text)
@@ -215,7 +200,7 @@ static void test_real_files(void **state)
         for (size_t k = 0; k < g.gl_pathc; k++, files++) {
             struct buf b = { 0 };
 
-            if (read_file(g.gl_pathv[k], &b)) {
+            if (file_read(g.gl_pathv[k], BEAM_FILE_BYTES_MAX, &b) == 0) {
                 long n = walk(b.data, b.len, NULL);
 
                 if (n <= 0)
@@ -377,7 +362,7 @@ static void example(struct buf *out, bool compress)
     struct text_error e = { 0 };
     struct buf text = { 0 };
 
-    assert_true(read_file(path, &text));
+    assert_int_equal(file_read(path, BEAM_FILE_BYTES_MAX, &text), 0);
     assert_int_equal(beam_assemble(buf_cstr(&text), text.len, "counter.s", &options, out, &e), 0);
     buf_fini(&text);
     mem_free(path);
