@@ -156,6 +156,7 @@ static struct module *_Atomic module_table[MODULE_BUCKETS];
  * old arrays are kept for ever (they are few and small). */
 struct image_list { size_t n; struct image *image[]; };
 static struct image_list *_Atomic images;
+static _Atomic uint64_t images_version;
 
 struct module *code_module(term name)
 {
@@ -211,11 +212,13 @@ static void images_change(struct image **add, size_t n_add, struct image *drop)
     new->n = n;
     qsort(new->image, n, sizeof new->image[0], image_cmp);
     atomic_store_explicit(&images, new, memory_order_release);
+    /* release: pairs with the acquire in code_place_at; who sees the version sees the list. */
+    atomic_fetch_add_explicit(&images_version, 1, memory_order_release);
     if (old != NULL)
         epoch_retire(old, mem_free);
 }
 
-struct image *code_image_at(const void *pc)
+static const struct image *image_at(const void *pc)
 {
     const struct image_list *l = atomic_load_explicit(&images, memory_order_acquire);
     const char *at = pc;
@@ -236,7 +239,7 @@ struct image *code_image_at(const void *pc)
     return l->image[lo];
 }
 
-const struct code_range *image_range(const struct image *im, const void *pc)
+static const struct code_range *image_range(const struct image *im, const void *pc)
 {
     static const struct code_range none = { 0, -1, 0 };
     uint32_t off = (uint32_t)((const char *)pc - (const char *)im->code);
@@ -271,6 +274,34 @@ const struct code_function *image_function(const struct image *im, const void *p
     return &im->functions[lo];
 }
 
+/* Exceptions meet the same few return addresses again and again. Direct mapped; rows are good for
+ * the version of the list of images that they were found in. */
+#define PLACES 256
+static _Thread_local struct {
+    uint64_t version;
+    struct code_place rows[PLACES];
+} places;
+
+const struct code_place *code_place_at(const void *pc)
+{
+    static const struct code_place nowhere;
+    uint64_t version = atomic_load_explicit(&images_version, memory_order_acquire);
+    struct code_place *row = &places.rows[((uintptr_t)pc >> 3 ^ (uintptr_t)pc >> 11) % PLACES];
+    const struct image *im;
+
+    if (UNLIKELY(places.version != version)) {
+        memset(places.rows, 0, sizeof places.rows);
+        places.version = version;
+    }
+    if (LIKELY(row->pc == pc && row->image != NULL))
+        return row;
+    im = image_at(pc);
+    if (im == NULL)
+        return &nowhere;
+    *row = (struct code_place){ pc, im, image_range(im, pc), image_function(im, pc) };
+    return row;
+}
+
 void image_free(struct image *im)
 {
     if (im == NULL)
@@ -282,8 +313,6 @@ void image_free(struct image *im)
     mem_free(im->funs);
     mem_free(im->fun_entries);
     mem_free(im->lines);
-    for (size_t i = 0; i < im->n_files && im->files != NULL; i++)
-        mem_free(im->files[i]);
     mem_free(im->files);
     mem_free(im->strings);
     if (im->literals.start != NULL)

@@ -41,7 +41,7 @@ struct image {
     size_t n_listed;                    /* of exports: those that the file names */
     struct fun_entry **funs;            uint32_t *fun_entries;  size_t n_funs;
     struct code_line *lines;            size_t n_lines;
-    char   **files;                     size_t n_files;
+    term    *files;                     size_t n_files;     /* literals: {file, Name} */
     uint8_t *strings;                   size_t n_strings;
     struct literal_area literals;
     term     attributes, compile_info;  /* literals */
@@ -64,9 +64,16 @@ struct module {
 
 void image_free(struct image *im);
 
-/* The image that holds this address, current or old, or NULL. */
-struct image *code_image_at(const void *pc);
-const struct code_range *image_range(const struct image *im, const void *pc);
+/* What lies around a code address. */
+struct code_place {
+    const void *pc;
+    const struct image *image;          /* current or old; NULL: no code, and then no more is set */
+    const struct code_range *range;     /* never NULL */
+    const struct code_function *function;       /* NULL: before the first function */
+};
+
+/* Lent until this thread asks again. */
+const struct code_place *code_place_at(const void *pc);
 const struct code_function *image_function(const struct image *im, const void *pc);
 
 /* The module of that name, or NULL. */

@@ -639,7 +639,7 @@ deliver:
     to_ip = exception_deliver(p);
     if (to_ip == NULL)
         goto process_exit_synced;
-    H = p->heap.H;
+    RESYNC_COLLECT();           /* traces too may have filled the block */
     E = p->heap.E;
     GOTO(to_ip);
 

@@ -18,13 +18,18 @@ enum { TRACE_CLASS, TRACE_TOP, TRACE_ARGS, TRACE_INFO, TRACE_PCS };
 
 #define DEPTH_LIMIT 1024
 
-/* y registers of the function at pc (a byte inside the instruction); -1 when unknown. */
-static int32_t frame_at(const void *pc, struct image **ret_image)
+static bool is_code(const void *pc)
 {
-    struct image *im = code_image_at(pc);
+    return code_place_at(pc)->image != NULL;
+}
 
-    *ret_image = im;
-    return im == NULL ? -1 : image_range(im, pc)->frame;
+/* y registers of the function at pc (a byte inside the instruction); false: no code lies there. */
+static bool frame_at(const void *pc, int32_t *ret_frame)
+{
+    const struct code_place *at = code_place_at(pc);
+
+    *ret_frame = at->image == NULL ? -1 : at->range->frame;
+    return at->image != NULL;
 }
 
 /* The frame at e of code that is shared between frames: the next word that can be a return address
@@ -32,7 +37,7 @@ static int32_t frame_at(const void *pc, struct image **ret_image)
 static int32_t find_frame(const term *e, const term *hi)
 {
     for (const term *at = e + 1; at < hi; at++)
-        if (is_small(*at) && code_image_at((const char *)(uintptr_t)*at - 1) != NULL)
+        if (is_small(*at) && is_code((const char *)(uintptr_t)*at - 1))
             return (int32_t)(at - e) - 1;
     return -1;
 }
@@ -42,10 +47,11 @@ static int32_t find_frame(const term *e, const term *hi)
 static size_t walk(const struct process *p, const void *pc, term *out, size_t max)
 {
     const term *e = p->heap.E, *hi = p->heap.hi;
-    struct image *im = NULL;
-    int32_t frame = pc == NULL ? -1 : frame_at(pc, &im);
+    int32_t frame = -1;
     size_t n = 0;
 
+    if (pc != NULL)
+        (void)frame_at(pc, &frame);
     for (;;) {
         term ret;
 
@@ -57,8 +63,7 @@ static size_t walk(const struct process *p, const void *pc, term *out, size_t ma
         e += frame + 1;
         if (!is_small(ret) || ret == 0)
             break;
-        frame = frame_at((const char *)(uintptr_t)ret - 1, &im);
-        if (im == NULL)
+        if (!frame_at((const char *)(uintptr_t)ret - 1, &frame))
             break;
         if (n == 0 || out[n - 1] != ret) {
             if (n == max)
@@ -71,7 +76,7 @@ static size_t walk(const struct process *p, const void *pc, term *out, size_t ma
 
 void exception_trace_take(struct process *p, const void *pc, term m, term f, term args)
 {
-    term pcs[DEPTH_LIMIT], t;
+    term pcs[DEPTH_LIMIT], *at, t, pair = 0;
     size_t n = 0, max = exception_depth_max;
     bool top = m != TERM_NONE;
 
@@ -79,26 +84,20 @@ void exception_trace_take(struct process *p, const void *pc, term m, term f, ter
         max = DEPTH_LIMIT;
     if (max > 0 && top)
         max--;
-    if (pc != NULL && code_image_at(pc) == NULL)
+    if (pc != NULL && !is_code(pc))
         pc = NULL;
     if (pc != NULL && max > 0)
         pcs[n++] = (term)(uintptr_t)pc + 8;
     n += walk(p, pc, pcs + n, max - n);
-    t = heap_tuple(&p->heap, TRACE_PCS, (term[]){ p->exc.class, 0, 0, 0 });
-    if (n > 0 || top) {
-        term *at = heap_alloc(&p->heap, TUPLE_WORDS(TRACE_PCS + n) + TUPLE_WORDS(2)), pair = 0;
-
-        if (top)
-            pair = tuple2(&at, m, f);
-        else
-            *at = header_make(HK_TUPLE, 2), at[1] = at[2] = 0, at += 3;
-        t = tuple_room(&at, TRACE_PCS + n);
-        tuple_elem(t, TRACE_CLASS) = p->exc.class;
-        tuple_elem(t, TRACE_TOP) = pair;
-        tuple_elem(t, TRACE_ARGS) = args == TERM_NONE ? 0 : args;
-        tuple_elem(t, TRACE_INFO) = p->exc.error_info == TERM_NONE ? 0 : p->exc.error_info;
-        memcpy(&tuple_elem(t, TRACE_PCS), pcs, n * sizeof(term));
-    }
+    at = heap_alloc(&p->heap, TUPLE_WORDS(TRACE_PCS + n) + (top ? TUPLE_WORDS(2) : 0));
+    if (top)
+        pair = tuple2(&at, m, f);
+    t = tuple_room(&at, TRACE_PCS + n);
+    tuple_elem(t, TRACE_CLASS) = p->exc.class;
+    tuple_elem(t, TRACE_TOP) = pair;
+    tuple_elem(t, TRACE_ARGS) = args == TERM_NONE ? 0 : args;
+    tuple_elem(t, TRACE_INFO) = p->exc.error_info == TERM_NONE ? 0 : p->exc.error_info;
+    memcpy(&tuple_elem(t, TRACE_PCS), pcs, n * sizeof(term));
     p->exc.trace = t;
 }
 
@@ -183,38 +182,35 @@ const void *exception_deliver(struct process *p)
 
 /* --- traces as terms -------------------------------------------------------------------------- */
 
-/* [{file, F}, {line, N}] of a program counter in front of tail; tail alone when unknown. */
-static term location(struct heap *h, const struct image *im, const void *pc, term tail)
+/* [{file, F}, {line, N}] of a place in front of tail; tail alone when unknown. */
+static term location(struct heap *h, const struct code_place *at, term tail)
 {
-    const struct code_range *r = image_range(im, pc);
+    const struct image *im = at->image;
     const struct code_line *line;
-    term file, rest;
+    term pair;
 
-    if (r->line == 0 || r->line >= im->n_lines)
+    if (at->range->line == 0 || at->range->line >= im->n_lines)
         return tail;
-    line = &im->lines[r->line];
+    line = &im->lines[at->range->line];
     if (line->line == 0 || line->file >= im->n_files)
         return tail;
-    file = heap_tuple2(h, ATOM_file, heap_cstr(h, im->files[line->file]));
-    rest = heap_cons(h, heap_tuple2(h, ATOM_line, small_make(line->line)), tail);
-    return heap_cons(h, file, rest);
+    pair = heap_tuple2(h, ATOM_line, small_make(line->line));
+    return heap_cons(h, im->files[line->file], heap_cons(h, pair, tail));
 }
 
 /* {M, F, Args or arity, Location} of a code address that is behind its instruction. */
 static term entry_at(struct heap *h, term addr, term args, term info)
 {
-    const char *pc = (const char *)(uintptr_t)addr - 1;
-    struct image *im = code_image_at(pc);
-    const struct code_function *f = im == NULL ? NULL : image_function(im, pc);
-    term loc;
+    const struct code_place *at = code_place_at((const char *)(uintptr_t)addr - 1);
+    term loc = TERM_NIL;
 
-    if (f == NULL)
+    if (at->image == NULL || at->function == NULL)
         return TERM_NONE;
-    loc = TERM_NIL;
     if (is_map(info))
         loc = heap_cons(h, heap_tuple2(h, ATOM_error_info, info), loc);
-    loc = location(h, im, pc, loc);
-    return heap_tuple4(h, im->module, f->name, args != 0 ? args : small_make(f->arity), loc);
+    loc = location(h, at, loc);
+    return heap_tuple4(h, at->image->module, at->function->name,
+                       args != 0 ? args : small_make(at->function->arity), loc);
 }
 
 /* The module that explains errors of a built-in's module, or NONE. */
@@ -300,7 +296,7 @@ term stacktrace_current(struct process *p, struct heap *out, size_t max)
         max = DEPTH_LIMIT;
     if (max == 0)
         return TERM_NIL;
-    if (code_image_at(pc) != NULL)
+    if (is_code(pc))
         pcs[n++] = (term)(uintptr_t)pc + 8;
     else
         pc = NULL;
@@ -321,20 +317,15 @@ term stacktrace_current(struct process *p, struct heap *out, size_t max)
 bool engine_current_function(const struct process *p, term *ret_m, term *ret_f, uint32_t *ret_a)
 {
     term ret;
-    const char *pc = p->ip;
-    struct image *im = code_image_at(pc);
-    const struct code_function *f;
+    const struct code_place *at = code_place_at(p->ip);
 
-    if (im == NULL && p->heap.E != NULL && walk(p, NULL, &ret, 1) == 1) {
-        pc = (const char *)(uintptr_t)ret - 1;
-        im = code_image_at(pc);
-    }
-    f = im == NULL ? NULL : image_function(im, pc);
-    if (f == NULL)
+    if (at->image == NULL && p->heap.E != NULL && walk(p, NULL, &ret, 1) == 1)
+        at = code_place_at((const char *)(uintptr_t)ret - 1);
+    if (at->image == NULL || at->function == NULL)
         return false;
-    *ret_m = im->module;
-    *ret_f = f->name;
-    *ret_a = f->arity;
+    *ret_m = at->image->module;
+    *ret_f = at->function->name;
+    *ret_a = at->function->arity;
     return true;
 }
 
@@ -342,9 +333,9 @@ bool engine_stack_uses_code(const struct process *p, const void *lo, const void 
 {
     const char *a = lo, *b = hi, *ip = p->ip;
     const term *e = p->heap.E;
-    struct image *im;
-    int32_t frame = frame_at(ip, &im);
+    int32_t frame;
 
+    (void)frame_at(ip, &frame);
     if (ip >= a && ip < b)
         return true;
     if (p->live > 0)
@@ -360,8 +351,7 @@ bool engine_stack_uses_code(const struct process *p, const void *lo, const void 
         e += frame + 1;
         if (ret > a && ret <= b)
             return true;
-        frame = frame_at(ret - 1, &im);
-        if (im == NULL)
+        if (!frame_at(ret - 1, &frame))
             return false;
     }
 }

@@ -43,6 +43,12 @@ term load_big(struct loader *ld, const struct beam_arg *a)
     return TERM_NIL;
 }
 
+/* Literals of the image that no instruction names: attributes, compile information, files. */
+static size_t own_literals(const struct loader *ld)
+{
+    return 2 + (size_t)ld->file.n_files + 1;
+}
+
 static void collect_big(struct loader *ld, const struct beam_arg *a, struct heap *bag)
 {
     const uint8_t *bytes = a->kind == BEAM_BIG ? a->bytes.data : NULL;
@@ -63,7 +69,8 @@ static void collect_big(struct loader *ld, const struct beam_arg *a, struct heap
         ld->cap_bigs = ld->cap_bigs ? 2 * ld->cap_bigs : 16;
         ld->bigs = mem_realloc(ld->bigs, ld->cap_bigs * sizeof *ld->bigs);
         ld->literals =
-            mem_realloc(ld->literals, (ld->n_literals + ld->cap_bigs + 2) * sizeof(term));
+            mem_realloc(ld->literals,
+                        (ld->n_literals + ld->cap_bigs + own_literals(ld)) * sizeof(term));
     }
     ld->bigs[ld->n_bigs].bytes = bytes;
     ld->bigs[ld->n_bigs].value = value;
@@ -129,7 +136,29 @@ static term decode(struct loader *ld, const struct beam_bytes *b, struct heap *b
     return t;
 }
 
-/* Literals, integers of the code, attributes and compile information, in one area. */
+/* {file, Name} as stack traces have it. */
+static term file_pair(struct heap *bag, const char *name)
+{
+    return heap_tuple2(bag, ATOM_file, heap_cstr(bag, name));
+}
+
+/* File 0 is the module's own. */
+static void file_pairs(struct loader *ld, struct heap *bag, term *out)
+{
+    const struct beam_file *f = &ld->file;
+    char *own = mem_printf("%s.erl", atom_text(ld->module, NULL));
+
+    out[0] = file_pair(bag, own);
+    mem_free(own);
+    for (uint32_t i = 1; i <= f->n_files; i++) {
+        char *name = mem_printf("%.*s", (int)f->files[i].len, (const char *)f->files[i].data);
+
+        out[i] = file_pair(bag, name);
+        mem_free(name);
+    }
+}
+
+/* Literals, integers of the code, attributes, compile information, names of files: one area. */
 static bool load_literals(struct loader *ld)
 {
     const struct beam_file *f = &ld->file;
@@ -139,7 +168,7 @@ static bool load_literals(struct loader *ld)
 
     heap_bag_init(&bag);
     ld->n_literals = f->n_literals;
-    ld->literals = mem_array(f->n_literals + 2, sizeof(term));
+    ld->literals = mem_array(f->n_literals + own_literals(ld), sizeof(term));
     for (uint32_t i = 0; i < f->n_literals && ld->rc == 0; i++)
         ld->literals[i] = decode(ld, &f->literals[i], &bag, "literal");
     if (ld->rc == 0 && collect_bigs(ld, &bag)) {
@@ -148,10 +177,14 @@ static bool load_literals(struct loader *ld)
             f->attributes.len > 0 ? decode(ld, &f->attributes, &bag, "Attr") : TERM_NIL;
         ld->literals[n + 1] = f->compile_info.len > 0
                             ? decode(ld, &f->compile_info, &bag, "CInf") : TERM_NIL;
+        file_pairs(ld, &bag, &ld->literals[n + 2]);
         if (ld->rc == 0) {
-            literal_area_build(&im->literals, ld->literals, n + 2);
+            literal_area_build(&im->literals, ld->literals, n + own_literals(ld));
             im->attributes = ld->literals[n];
             im->compile_info = ld->literals[n + 1];
+            im->n_files = f->n_files + 1;
+            im->files = mem_array(im->n_files, sizeof(term));
+            memcpy(im->files, &ld->literals[n + 2], im->n_files * sizeof(term));
         }
     }
     heap_fini(&bag);
@@ -189,11 +222,6 @@ static void load_lines(struct loader *ld)
     im->lines = mem_array(f->n_lines + 1, sizeof *im->lines);
     for (uint32_t i = 0; i < f->n_lines; i++)
         im->lines[i] = (struct code_line){ f->lines[i].file, f->lines[i].line };
-    im->n_files = f->n_files + 1;
-    im->files = mem_array(im->n_files, sizeof *im->files);
-    im->files[0] = mem_printf("%s.erl", atom_text(ld->module, NULL));
-    for (uint32_t i = 1; i <= f->n_files; i++)
-        im->files[i] = mem_printf("%.*s", (int)f->files[i].len, (const char *)f->files[i].data);
 }
 
 /* --- labels of exports and funs --------------------------------------------------------------- */

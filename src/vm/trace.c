@@ -106,7 +106,7 @@ void trace_points_remove(const struct trace_point **at, size_t n)
         /* Purged code is gone, and with it the breakpoint. */
         if (--tp->users > 0)
             continue;
-        if (code_image_at(tp->at) != NULL && *handler_word(tp->at) == breakpoint_handler())
+        if (code_place_at(tp->at)->image != NULL && *handler_word(tp->at) == breakpoint_handler())
             *handler_word(tp->at) = tp->handler;
         watched--;
     }

@@ -37,6 +37,8 @@ main() ->
     ?C(nested(5)),
     ?C(in_after()),
     ?C(in_catch()),
+    ?C(stays_small(fun() -> catch error(x) end)),
+    ?C(stays_small(fun() -> try error(x) catch error:x:S -> S end end)),
     ?C(rethrow(fun() -> throw(a) end)),
     ?C(rethrow(fun() -> error(a) end)),
     ?C(rethrow(fun() -> exit(a) end)),
@@ -200,3 +202,15 @@ catch_in_arg() -> {id(1), catch throw(two), id(3)}.
 order() -> try {self() ! 1, throw(x), self() ! 2} catch throw:x -> flush() end.
 value_of_after() -> try id(1) after id(2) end.
 eval_catch(F) -> case catch F() of {'EXIT', R} -> {exited, R}; V -> V end.
+
+%% Traces are garbage like anything else: a process that only raises and catches stays small.
+stays_small(F) ->
+    {Pid, Ref} = spawn_monitor(fun() ->
+        raise_often(F, 20000),
+        {total_heap_size, Words} = process_info(self(), total_heap_size),
+        exit(Words < 10000)
+    end),
+    receive {'DOWN', Ref, process, Pid, Answer} -> Answer end.
+
+raise_often(_, 0) -> ok;
+raise_often(F, N) -> F(), raise_often(F, N - 1).
