@@ -288,7 +288,7 @@ static int ask_several(struct cli *cli, const struct cli_files *fs, const char *
 {
     request_t rq = RNODE__CONTROL__REQUEST__INIT;
     struct spread_file *files = MEM_NEW_ARRAY(struct spread_file, fs->n + 1);
-    option_t *options[OPTIONS_MAX];
+    option_t *options[OPTIONS_MAX + 2];
     struct spread s = {
         .context = cli->context, .to = to, .rq = &rq, .files = files, .files_n = fs->n,
         .dry_run = cli->dry_run, .out = stdout, .err = stderr,

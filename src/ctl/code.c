@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * code.c - deploy, rollback, history, purge
+ * code.c - deploy and rollback
  *
- * A deployment: read every file - check (who calls what) - prepare every module - make room (purge
- * softly what is two generations old) - keep the files - switch all modules at once - record. What
- * fails before the switch leaves the node as it was; the record comes after the switch, so a crash
- * in between comes up with the previous deployment.
+ * A deployment: read every file - compare with the manifest, or sign one - check (who calls what) -
+ * prepare every module - make room (purge softly what is two generations old) - keep the files -
+ * switch all modules at once - record. What fails before the switch leaves the node as it was; the
+ * record comes after the switch, so a crash in between comes up with the previous deployment.
+ *
+ * For several nodes (spread.h) the same goes in steps, named by the option `step`:
+ *   sign      the node of the user reads the files and gives the manifest, for the nodes in `target`
+ *   stage     each node gets manifest and files, checks all of it, and keeps the files
+ *   activate  each node gets the manifest alone, and goes on with the kept files
  */
 #include "ctl/handlers.h"
 
@@ -19,9 +24,12 @@
 #include "bif/bif.h"
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
+#include "ctl/manifest.h"
 #include "ctl/node_api.h"
 #include "ctl/run.h"
 #include "ctl/view.h"
+#include "dist/peer.h"
+#include "dist/peer_ring.h"
 #include "term/atom.h"
 #include "vm/code.h"
 
@@ -46,8 +54,12 @@ struct incoming {
 
 struct plan {
     struct request *rq;
+    const char *step;           /* lent; "" when it is done in one step */
     struct incoming *in;
     size_t n;
+    struct buf *kept;           /* n, when the files come from the node itself */
+    struct buf offer;           /* the signed manifest */
+    struct manifest manifest;
     struct deployment live;     /* before */
     int64_t start_ns;
     size_t old_left;            /* processes on old code after the switch */
@@ -74,8 +86,18 @@ static void plan_fini(struct plan *p)
         beam_close(&p->in[i].beam);
         mem_free(p->in[i].name);
     }
+    for (size_t i = 0; p->kept != NULL && i < p->n; i++)
+        buf_fini(&p->kept[i]);
+    mem_free(p->kept);
     mem_free(p->in);
+    buf_fini(&p->offer);
+    manifest_fini(&p->manifest);
     deployment_fini(&p->live);
+}
+
+static bool is_step(const struct plan *p, const char *step)
+{
+    return strcmp(p->step, step) == 0;
 }
 
 /* --- check: every file by itself ---------------------------------------------------- */
@@ -289,9 +311,9 @@ static bool name_old_user(void *arg, const struct process_view *v)
     return true;
 }
 
-/* Make modules[0..n) free for a new version, or for none: drop their old code if nobody runs it; in a
- * dry run only look. False: the request is answered with who does. */
-static bool make_room(struct request *rq, const term *modules, size_t n)
+/* Make modules[0..n) free for a new version, or for none: drop their old code if nobody runs it, or
+ * only look. False: the request is answered with who does. */
+static bool make_room(struct request *rq, const term *modules, size_t n, bool look)
 {
     bool kill = rq->limits.purge_kill;
 
@@ -299,8 +321,8 @@ static bool make_room(struct request *rq, const term *modules, size_t n)
         struct old_users o = { { 0 }, 0 };
 
         if (!code_has_old(modules[i]) ||
-            (rq->msg->dry_run ? kill || !code_old_in_use(modules[i])
-                              : code_purge_start(NULL, modules[i], kill) == 0))
+            (look ? kill || !code_old_in_use(modules[i])
+                  : code_purge_start(NULL, modules[i], kill) == 0))
             continue;
         inspect_processes(true, name_old_user, &o);
         reply_error(rq, EXIT_TIMEOUT, "RN0203", NULL, buf_cstr(&o.text),
@@ -330,7 +352,7 @@ static void run_on_loads(struct request *rq, const term *modules, size_t n)
 
 /* The prepared modules pr[0..n), and behind them those of gone[0..n_gone), which lose their code. */
 static bool make_room_for(struct request *rq, struct prepared **pr, size_t n, const term *gone,
-                          size_t n_gone)
+                          size_t n_gone, bool look)
 {
     term *modules = MEM_NEW_ARRAY(term, n + n_gone);
     bool ok;
@@ -339,7 +361,7 @@ static bool make_room_for(struct request *rq, struct prepared **pr, size_t n, co
         modules[i] = prepared_module(pr[i]);
     for (size_t i = 0; i < n_gone; i++)
         modules[n + i] = gone[i];
-    ok = make_room(rq, modules, n + n_gone);
+    ok = make_room(rq, modules, n + n_gone, look);
     mem_free(modules);
     return ok;
 }
@@ -362,8 +384,8 @@ static bool switch_prepared(struct request *rq, struct prepared **pr, size_t n)
     return ok;
 }
 
-/* Make room for the modules of p; but for a dry run, switch to them. */
-static bool switch_plan(struct plan *p)
+/* Make room for the modules of p and switch to them, or only look whether there is room. */
+static bool switch_plan(struct plan *p, bool look)
 {
     struct prepared **pr = MEM_NEW_ARRAY(struct prepared *, p->n);
     size_t n = 0;
@@ -373,8 +395,8 @@ static bool switch_plan(struct plan *p)
         if (p->in[i].prepared != NULL)
             pr[n++] = p->in[i].prepared;
     }
-    ok = make_room_for(p->rq, pr, n, NULL, 0);
-    if (ok && !p->rq->msg->dry_run) {
+    ok = make_room_for(p->rq, pr, n, NULL, 0, look);
+    if (ok && !look) {
         ok = switch_prepared(p->rq, pr, n);
         for (size_t i = 0; ok && i < p->n; i++)
             p->in[i].prepared = NULL; /* taken */
@@ -461,10 +483,10 @@ static void reply_deployed(struct request *rq, const struct deployment *d, uint3
     reply_done(rq, 0, 0, "%s", "");
 }
 
-static void record(struct request *rq, struct deployment *d, const char *old_state, uint32_t before,
-                   int64_t start_ns)
+static void record(struct request *rq, struct deployment *d, const struct buf *manifest,
+                   const char *old_state, uint32_t before, int64_t start_ns)
 {
-    int rc = deploy_record(d, old_state, (size_t)rq->limits.deploy_keep);
+    int rc = deploy_record(d, manifest, old_state, (size_t)rq->limits.deploy_keep);
 
     if (rc < 0) {
         reply_error(rq, EXIT_IO, "RN0601", NULL, error_text(rc),
@@ -476,39 +498,159 @@ static void record(struct request *rq, struct deployment *d, const char *old_sta
     reply_deployed(rq, d, before, start_ns);
 }
 
+/* --- files and manifest --------------------------------------------------------------- */
+
+/* Files of the request, from the first-th on. */
+static void take_files(struct plan *p, size_t first)
+{
+    p->n = p->rq->nfiles - first;
+    p->in = MEM_NEW_ARRAY(struct incoming, p->n);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct request_file *f = &p->rq->files[first + i];
+
+        p->in[i].file = f->name;
+        p->in[i].data = f->data.data;
+        p->in[i].len = f->data.len;
+    }
+}
+
+/* What the manifest names, from the files that were kept when it was staged. */
+static bool take_staged(struct plan *p)
+{
+    p->n = p->manifest.n;
+    p->in = MEM_NEW_ARRAY(struct incoming, p->n);
+    p->kept = MEM_NEW_ARRAY(struct buf, p->n);
+    for (size_t i = 0; i < p->n; i++) {
+        const struct manifest_module *m = &p->manifest.modules[i];
+
+        if (deploy_read_file(m->digest, &p->kept[i]) < 0) {
+            reply_error(p->rq, EXIT_NO, "RN0211", NULL, NULL,
+                        "%s is not staged here; nothing was changed", m->name);
+            return false;
+        }
+        p->in[i].file = m->name;
+        p->in[i].data = p->kept[i].data;
+        p->in[i].len = p->kept[i].len;
+    }
+    return true;
+}
+
+static void sign_plan(struct plan *p, const char *target)
+{
+    const char *message = request_option(p->rq, "message");
+    struct manifest_module *m = MEM_NEW_ARRAY(struct manifest_module, p->n);
+
+    for (size_t i = 0; i < p->n; i++) {
+        m[i].name = p->in[i].name;
+        memcpy(m[i].digest, p->in[i].digest, DIGEST_TEXT);
+    }
+    manifest_make(ring_identity(), m, p->n, p->rq->user, message != NULL ? message : "", target,
+                  &p->offer);
+    mem_free(m);
+}
+
+/* The files are what the manifest names, no more and no less. */
+static bool compare_with_manifest(struct plan *p)
+{
+    bool same = p->n == p->manifest.n;
+
+    for (size_t i = 0; same && i < p->n; i++) {
+        const char *digest = manifest_digest(&p->manifest, p->in[i].name);
+
+        same = digest != NULL && strcmp(digest, p->in[i].digest) == 0;
+    }
+    if (!same)
+        reply_error(p->rq, EXIT_BAD_INPUT, "RN0210", NULL, NULL,
+                    "the files are not those of the manifest; nothing was changed");
+    return same;
+}
+
+/* The manifest of this request: the one that came, or our own over the files that came. */
+static bool read_manifest(struct plan *p)
+{
+    const char *why = manifest_check(p->offer.data, p->offer.len, p->live.made_at_us, &p->manifest);
+
+    if (why == NULL)
+        return true;
+    LOG(WARNING, "deploy.refused", LOG_FIELDS("code", "RN0210", "user", p->rq->user),
+        "a manifest is refused: %s", why);
+    reply_error(p->rq, EXIT_PERMISSION, "RN0210", NULL, NULL,
+                "the manifest is refused: %s; nothing was changed", why);
+    return false;
+}
+
+/* Files and manifest of each step; false: the request is answered. */
+static bool take_request(struct plan *p)
+{
+    bool foreign = is_step(p, "stage") || is_step(p, "activate");
+
+    if (foreign && (p->rq->nfiles == 0 || strcmp(p->rq->files[0].name, MANIFEST_FILE) != 0)) {
+        reply_error(p->rq, EXIT_BAD_INPUT, "RN0210", NULL, NULL, "no manifest came first");
+        return false;
+    }
+    if (foreign) {
+        buf_add(&p->offer, p->rq->files[0].data.data, p->rq->files[0].data.len);
+        if (!read_manifest(p))
+            return false;
+    }
+    if (is_step(p, "activate"))
+        return take_staged(p) && open_files(p) && compare_with_manifest(p);
+    take_files(p, foreign);
+    if (p->n == 0) {
+        reply_error(p->rq, EXIT_NO_INPUT, "RN0206", NULL, NULL, "no file came with the request");
+        return false;
+    }
+    if (!open_files(p))
+        return false;
+    if (foreign)
+        return compare_with_manifest(p);
+    if (is_step(p, "sign"))
+        return true;
+    sign_plan(p, peer_self.name);
+    return read_manifest(p);
+}
+
+static void activate(struct plan *p)
+{
+    struct deployment d = { 0 };
+
+    if (!keep_files(p) || !switch_plan(p, false))
+        return;
+    new_list(p, &d);
+    d.user = mem_strdup(p->rq->user);
+    d.message = mem_strdup(p->manifest.message);
+    d.signer = mem_strdup(p->manifest.signer);
+    d.made_at_us = p->manifest.made_at_us;
+    record(p->rq, &d, &p->offer, "replaced", p->live.id, p->start_ns);
+    deployment_fini(&d);
+}
+
 void ctl_deploy(struct request *rq)
 {
-    const char *message = request_option(rq, "message");
-    struct plan p = { .rq = rq, .n = rq->nfiles, .start_ns = clock_monotonic_ns() };
-    struct deployment d = { 0 };
+    const char *step = request_option(rq, "step"), *target = request_option(rq, "target");
+    struct plan p = { .rq = rq, .step = step != NULL ? step : "", .start_ns = clock_monotonic_ns() };
     size_t open_calls = 0;
 
-    if (rq->nfiles == 0) {
-        reply_error(rq, EXIT_NO_INPUT, "RN0206", NULL, NULL, "no file came with the request");
-        return;
-    }
-    p.in = MEM_NEW_ARRAY(struct incoming, p.n);
-    for (size_t i = 0; i < p.n; i++) {
-        p.in[i].file = rq->files[i].name;
-        p.in[i].data = rq->files[i].data.data;
-        p.in[i].len = rq->files[i].data.len;
-    }
     deploy_live(&p.live);
-    if (!open_files(&p) || !check_calls(&p, &open_calls) || !prepare_all(&p))
+    if (!take_request(&p))
+        goto out;
+    if (is_step(&p, "sign")) {
+        sign_plan(&p, target != NULL ? target : "");
+        reply_chunk(rq, RNODE__CONTROL__CHUNK__STREAM__OUTPUT, p.offer.data, p.offer.len);
+        reply_done(rq, 0, 0, "%s", "");
+        goto out;
+    }
+    if (!check_calls(&p, &open_calls) || !prepare_all(&p))
         goto out;
     say_check(&p, open_calls);
-    if (rq->msg->dry_run) {
-        if (switch_plan(&p))
-            reply_done(rq, 0, 0, "nothing was changed");
+    if (is_step(&p, "stage") || rq->msg->dry_run) {
+        bool keep = !rq->msg->dry_run;
+
+        if (switch_plan(&p, true) && (!keep || keep_files(&p)))
+            reply_done(rq, 0, 0, "%s", keep ? "staged; nothing was changed" : "nothing was changed");
         goto out;
     }
-    if (!keep_files(&p) || !switch_plan(&p))
-        goto out;
-    new_list(&p, &d);
-    d.user = mem_strdup(rq->user);
-    d.message = mem_strdup(message != NULL ? message : "");
-    record(rq, &d, "replaced", p.live.id, p.start_ns);
-    deployment_fini(&d);
+    activate(&p);
 out:
     plan_fini(&p);
 }
@@ -625,7 +767,8 @@ static bool go_back(struct request *rq, const struct deployment *live, struct de
     struct prepared **pr = MEM_NEW_ARRAY(struct prepared *, target->nmodules);
     term *gone = MEM_NEW_ARRAY(term, live->nmodules);
     size_t n_gone = missing_in(live, target, gone), n = 0;
-    bool ok = prepare_target(rq, live, target, pr, &n) && make_room_for(rq, pr, n, gone, n_gone);
+    bool ok = prepare_target(rq, live, target, pr, &n) &&
+              make_room_for(rq, pr, n, gone, n_gone, rq->msg->dry_run);
 
     target->changed = (uint32_t)(n + n_gone);
     if (ok && !rq->msg->dry_run) {
@@ -661,112 +804,12 @@ void ctl_rollback(struct request *rq)
             mem_free(target.message);
             target.user = mem_strdup(rq->user);
             target.message = mem_printf("rollback to d%" PRIu32, target.id);
-            record(rq, &target, "rolled back", live.id, start);
+            mem_free(target.signer);
+            target.signer = mem_strdup("");
+            target.made_at_us = live.made_at_us;
+            record(rq, &target, NULL, "rolled back", live.id, start);
         }
     }
     deployment_fini(&live);
     deployment_fini(&target);
-}
-
-/* --- history and purge -------------------------------------------------------------- */
-
-struct history_reply { struct request *rq; size_t shown, total; };
-
-static bool reply_deployment(void *arg, const struct deployment *d)
-{
-    struct history_reply *h = arg;
-    char id[16];
-
-    h->total++;
-    if (h->rq->msg->limit != 0 && h->shown >= h->rq->msg->limit)
-        return true;
-    h->shown++;
-    snprintf(id, sizeof id, "d%" PRIu32, d->id);
-    reply_row(h->rq, (struct cell[]){
-        CELL_TEXT(id), CELL_NUMBER(d->time_ns), CELL_TEXT(d->user), CELL_NUMBER(d->changed),
-        CELL_TEXT(d->state), CELL_TEXT(d->message), CELL_NUMBER(d->nmodules),
-    }, 7);
-    return true;
-}
-
-void ctl_history(struct request *rq)
-{
-    static const struct column cols[] = {
-        { "id", COL_TEXT, false }, { "when", COL_TIME, false }, { "by", COL_TEXT, false },
-        { "changed", COL_COUNT_, false }, { "state", COL_TEXT, false },
-        { "message", COL_TEXT, false },
-        { "modules", COL_COUNT_, true },
-    };
-    struct history_reply h = { rq, 0, 0 };
-    int rc;
-
-    reply_head(rq, "rnode.history/1", cols, ARRAY_LEN(cols), false);
-    rc = deploy_history(reply_deployment, &h);
-    if (rc < 0)
-        reply_error(rq, EXIT_IO, "RN0601", NULL, error_text(rc), "the history cannot be read");
-    else
-        reply_done(rq, h.total - h.shown, h.total, "%s", "");
-}
-
-struct purge_list { term *at; size_t n; };
-
-static void add_old_module(void *arg, const struct module_view *v)
-{
-    struct purge_list *l = arg;
-
-    if (!v->has_old)
-        return;
-    l->at = mem_realloc(l->at, (l->n + 1) * sizeof(term));
-    l->at[l->n++] = v->name;
-}
-
-static bool purge_named(struct request *rq, struct purge_list *l)
-{
-    for (size_t i = 0; i < rq->msg->n_args; i++) {
-        const char *name = request_arg(rq, i);
-        term t = atom_existing_utf8(name, strlen(name));
-
-        if (t == TERM_NONE || (!code_is_loaded(t) && !code_has_old(t))) {
-            reply_error(rq, EXIT_NO, "RN0204", NULL, NULL, "`%s` is not loaded", name);
-            return false;
-        }
-        l->at = mem_realloc(l->at, (l->n + 1) * sizeof(term));
-        l->at[l->n++] = t;
-    }
-    return true;
-}
-
-void ctl_purge(struct request *rq)
-{
-    static const struct column cols[] = {
-        { "module", COL_TEXT, false }, { "result", COL_TEXT, false },
-    };
-    bool kill = request_flag(rq, "kill"), busy = false;
-    struct purge_list l = { 0 };
-
-    if (rq->msg->n_args > 0) {
-        if (!purge_named(rq, &l)) {
-            mem_free(l.at);
-            return;
-        }
-    } else {
-        inspect_modules(add_old_module, &l);
-    }
-    reply_head(rq, "rnode.purge/1", cols, ARRAY_LEN(cols), false);
-    for (size_t i = 0; i < l.n; i++) {
-        const char *result = "has no old code";
-
-        if (code_has_old(l.at[i])) {
-            int rc = rq->msg->dry_run ? 0 : code_purge_start(NULL, l.at[i], kill);
-
-            result = rq->msg->dry_run ? "would be purged" : rc == 0 ? "purged" : "in use";
-            busy |= rc < 0;
-        }
-        reply_row(rq, (struct cell[]){ CELL_TEXT(atom_text(l.at[i], NULL)), CELL_TEXT(result) }, 2);
-    }
-    mem_free(l.at);
-    if (busy)
-        reply_error(rq, EXIT_TIMEOUT, "RN0203", NULL, NULL, "some old code is still in use");
-    else
-        reply_done(rq, 0, l.n, "%s", l.n == 0 ? "no module has old code" : "");
 }

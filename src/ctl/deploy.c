@@ -51,6 +51,7 @@ void deployment_fini(struct deployment *d)
     mem_free(d->modules);
     mem_free(d->user);
     mem_free(d->message);
+    mem_free(d->signer);
     mem_free(d->state);
     *d = (struct deployment){ 0 };
 }
@@ -60,6 +61,7 @@ static void deployment_copy(const struct deployment *from, struct deployment *to
     *to = *from;
     to->user = mem_strdup(from->user != NULL ? from->user : "");
     to->message = mem_strdup(from->message != NULL ? from->message : "");
+    to->signer = mem_strdup(from->signer != NULL ? from->signer : "");
     to->state = mem_strdup(from->state != NULL ? from->state : "");
     to->modules = MEM_NEW_ARRAY(struct deploy_module, from->nmodules);
     for (size_t i = 0; i < from->nmodules; i++) {
@@ -78,6 +80,8 @@ static char *to_json(const struct deployment *d, size_t *ret_len)
     json_object_set_new(j, "time_ns", json_integer(d->time_ns));
     json_object_set_new(j, "user", json_string(d->user));
     json_object_set_new(j, "message", json_string(d->message));
+    json_object_set_new(j, "signer", json_string(d->signer != NULL ? d->signer : ""));
+    json_object_set_new(j, "made_at_us", json_integer(d->made_at_us));
     json_object_set_new(j, "state", json_string(d->state));
     json_object_set_new(j, "changed", json_integer(d->changed));
     for (size_t i = 0; i < d->nmodules; i++) {
@@ -117,6 +121,8 @@ static int from_json(const void *data, size_t len, struct deployment *ret)
     d.changed = (uint32_t)json_integer_value(json_object_get(j, "changed"));
     d.user = json_text(j, "user");
     d.message = json_text(j, "message");
+    d.signer = json_text(j, "signer");
+    d.made_at_us = json_integer_value(json_object_get(j, "made_at_us"));
     d.state = json_text(j, "state");
     d.nmodules = json_array_size(mods);
     d.modules = MEM_NEW_ARRAY(struct deploy_module, d.nmodules);
@@ -208,6 +214,14 @@ int deploy_get(uint32_t id, struct deployment *ret)
         rc = from_json(b.data, b.len, ret);
     buf_fini(&b);
     return rc;
+}
+
+int deploy_manifest(uint32_t id, struct buf *out)
+{
+    uint8_t key[4];
+
+    id_key(id, key);
+    return store_get(deploys.store, "manifests", key, sizeof key, out);
 }
 
 static int load_live(void)
@@ -322,7 +336,9 @@ static void forget_old(size_t keep)
         uint8_t key[4];
 
         id_key(u.ids[i], key);
-        rc = store_delete(deploys.store, "deployments", key, sizeof key);
+        rc = store_write_all(deploys.store, (struct store_write[]){
+            { "deployments", key, sizeof key, NULL, 0 }, { "manifests", key, sizeof key, NULL, 0 },
+        }, 2);
     }
     if (rc == 0 && u.n > u.keep)
         drop_unused_files(&u);
@@ -342,7 +358,8 @@ static bool first_id(void *arg, const struct deployment *d)
     return false;
 }
 
-int deploy_record(struct deployment *d, const char *old_state, size_t keep)
+int deploy_record(struct deployment *d, const struct buf *manifest, const char *old_state,
+                  size_t keep)
 {
     struct deployment old, now;
     uint8_t key[4], old_key[4];
@@ -369,8 +386,10 @@ int deploy_record(struct deployment *d, const char *old_state, size_t keep)
     rc = store_write_all(deploys.store, (struct store_write[]){
         { "deployments", key, 4, value, len },
         { "meta", "live", 4, key, 4 },
+        { "manifests", key, 4, manifest != NULL ? manifest->data : NULL,
+          manifest != NULL ? manifest->len : 0 },
         { "deployments", old_key, 4, old_value, old_len },
-    }, old.id != 0 ? 3 : 2);
+    }, old.id != 0 ? 4 : 3);
     free(value);
     free(old_value);
     deployment_fini(&old);

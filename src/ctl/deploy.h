@@ -24,6 +24,8 @@ struct deployment {
     uint32_t id;                /* shown as d41 */
     int64_t  time_ns;
     char    *user, *message;    /* owned */
+    char    *signer;            /* owned: letters of the node that signed it; "": a rollback, or old */
+    int64_t  made_at_us;        /* of the newest manifest so far: older ones are refused */
     char    *state;             /* owned: live, replaced, rolled back */
     uint32_t changed;           /* modules that were switched by it */
     struct deploy_module *modules;  /* owned; sorted by name */
@@ -47,12 +49,16 @@ MUST_CHECK int deploy_history(bool (*visit)(void *arg, const struct deployment *
 
 /* Keep the file under its digest. ret_digest has room for DIGEST_TEXT. -ERR_SYSTEM with errno. */
 MUST_CHECK int deploy_keep_file(const void *data, size_t len, char *ret_digest);
+/* The signed manifest of deployment id. -ERR_NOT_FOUND: it has none. */
+MUST_CHECK int deploy_manifest(uint32_t id, struct buf *out);
 /* The kept file of that digest, checked against it. -ERR_NOT_FOUND, -ERR_FORMAT: damaged. */
 MUST_CHECK int deploy_read_file(const char *digest, struct buf *out);
 
 /* Record d as the live deployment: gives it an id and the time; the one before becomes old_state.
- * Deployments beyond `keep` are forgotten with the files only they need. Takes over copies. */
-MUST_CHECK int deploy_record(struct deployment *d, const char *old_state, size_t keep);
+ * Deployments beyond `keep` are forgotten with the files only they need. Takes over copies. manifest
+ * (NULL: none) is kept with it. */
+MUST_CHECK int deploy_record(struct deployment *d, const struct buf *manifest, const char *old_state,
+                             size_t keep);
 
 /* "d41 "fix cart rounding" by ana, 2 h ago", or "nothing deployed yet". */
 void deploy_describe_live(struct buf *out);

@@ -6,7 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/errors.h"
+#include "base/bytes.h"
 #include "ctl/exits.h"
+#include "ctl/manifest.h"
 
 #include <string.h>
 
@@ -29,12 +31,28 @@ static void answer_set(struct answer *a, int exit, const char *code, const char 
 
 /* --- one node ----------------------------------------------------------------------------------- */
 
-static int send_all(const struct spread *s, struct client *c, request_t *rq, uint32_t *ret_id)
-{
-    int rc = client_request(c, rq, ret_id);
+/* What goes with each request of a round. */
+struct round {
+    const struct spread *s;
+    struct spread_file manifest;            /* goes first; data NULL: none */
+    size_t files_n;                         /* how many of s->files go */
+};
 
-    for (size_t i = 0; rc == 0 && i < rq->files; i++)
-        rc = client_file(c, *ret_id, s->files[i].name, s->files[i].data, s->files[i].len);
+static int send_all(const struct round *r, struct client *c, request_t *rq, uint32_t *ret_id)
+{
+    const struct spread_file *first = &r->manifest;
+    size_t n = first->data != NULL;
+    int rc;
+
+    rq->files = (uint32_t)(n + r->files_n);
+    rc = client_request(c, rq, ret_id);
+    if (rc == 0 && n > 0)
+        rc = client_file(c, *ret_id, first->name, first->data, first->len);
+    for (size_t i = 0; rc == 0 && i < r->files_n; i++) {
+        const struct spread_file *f = &r->s->files[i];
+
+        rc = client_file(c, *ret_id, f->name, f->data, f->len);
+    }
     return rc;
 }
 
@@ -78,10 +96,10 @@ static void read_answer(struct client *c, uint32_t id, int64_t timeout_ms,
 }
 
 /* node NULL: the one of the context. */
-static void ask(const struct spread *s, const char *node, request_t *rq, int64_t timeout_ms,
+static void ask(const struct round *r, const char *node, request_t *rq, int64_t timeout_ms,
                 void (*take)(void *arg, const frame_t *f), void *arg, struct answer *ret)
 {
-    char *path = client_socket_path(s->context);
+    char *path = client_socket_path(r->s->context);
     struct client c = { .fd = -1 };
     frame_t *refused = NULL;
     uint32_t id;
@@ -90,7 +108,7 @@ static void ask(const struct spread *s, const char *node, request_t *rq, int64_t
     if (rc == 0 && node != NULL)
         rc = client_tunnel(&c, node, LIST_MS, &refused);
     if (rc == 0)
-        rc = send_all(s, &c, rq, &id);
+        rc = send_all(r, &c, rq, &id);
     if (rc == 0)
         read_answer(&c, id, timeout_ms, take, arg, ret);
     else if (refused != NULL)
@@ -140,6 +158,7 @@ static void take_row(void *arg, const frame_t *f)
 static int find_targets(const struct spread *s, struct targets *t)
 {
     request_t rq = RNODE__CONTROL__REQUEST__INIT;
+    struct round r = { .s = s };
     struct listing l = { t, -1 };
     struct answer a = { 0 };
     char *args[1];
@@ -160,7 +179,7 @@ static int find_targets(const struct spread *s, struct targets *t)
         rq.args = args;
         rq.n_args = 1;
     }
-    ask(s, NULL, &rq, LIST_MS, take_row, &l, &a);
+    ask(&r, NULL, &rq, LIST_MS, take_row, &l, &a);
     exit = a.exit;
     if (exit != 0)
         fprintf(s->err, "error[%s]: %s\n", a.code, a.message);
@@ -169,6 +188,52 @@ static int find_targets(const struct spread *s, struct targets *t)
     mem_free(a.code);
     mem_free(a.message);
     return exit != 0 ? exit : t->n == 0 ? EXIT_NO : 0;
+}
+
+/* --- the manifest ---------------------------------------------------------------------------------- */
+
+static char *names_with_commas(const struct targets *t)
+{
+    struct buf b = { 0 };
+
+    for (size_t i = 0; i < t->n; i++)
+        buf_printf(&b, "%s%s", i > 0 ? "," : "", t->at[i].name);
+    return buf_cstr(&b);                    /* the bytes are the caller's now */
+}
+
+static void take_output(void *arg, const frame_t *f)
+{
+    if (f->body_case == RNODE__CONTROL__CONTROL__BODY_CHUNK &&
+        f->chunk->stream == RNODE__CONTROL__CHUNK__STREAM__OUTPUT)
+        buf_add(arg, f->chunk->data.data, f->chunk->data.len);
+}
+
+static void option_set(request_t *rq, option_t *o, const char *key, const char *value)
+{
+    *o = (option_t)RNODE__CONTROL__OPTION__INIT;
+    o->key = (char *)(uintptr_t)key;
+    o->value = (char *)(uintptr_t)value;
+    rq->options[rq->n_options++] = o;
+}
+
+/* The node of the context reads the files and signs what they are. 0, or an exit code. */
+static int get_manifest(const struct spread *s, const struct targets *t, struct buf *out)
+{
+    struct round r = { .s = s, .files_n = s->files_n };
+    struct answer a = { 0 };
+    option_t step, target;
+    char *names = names_with_commas(t);
+
+    option_set(s->rq, &step, "step", "sign");
+    option_set(s->rq, &target, "target", names);
+    ask(&r, NULL, s->rq, ANSWER_MS, take_output, out, &a);
+    s->rq->n_options -= 2;
+    if (a.exit != 0)
+        fprintf(s->err, "error[%s]: %s\n", a.code, a.message);
+    mem_free(names);
+    mem_free(a.code);
+    mem_free(a.message);
+    return a.exit;
 }
 
 /* --- rounds ---------------------------------------------------------------------------------------- */
@@ -192,17 +257,22 @@ static void say(FILE *out, const struct targets *t, const struct target *k, cons
 }
 
 /* All are asked, so that all that is wrong is known. 0: nobody refuses. */
-static int check_round(const struct spread *s, struct targets *t)
+static int check_round(const struct round *r, struct targets *t)
 {
+    const struct spread *s = r->s;
+    bool stages = s->files_n > 0;
     size_t refused = 0;
+    option_t step;
     int exit = 0;
 
-    s->rq->dry_run = true;
+    s->rq->dry_run = s->dry_run || !stages;
+    if (stages)
+        option_set(s->rq, &step, "step", "stage");
     for (size_t i = 0; i < t->n; i++) {
         struct target *k = &t->at[i];
         struct notes notes = { s->err, k->name };
 
-        ask(s, k->name, s->rq, ANSWER_MS, take_note, &notes, &k->checked);
+        ask(r, k->name, s->rq, ANSWER_MS, take_note, &notes, &k->checked);
         say(s->out, t, k, &k->checked, "checked");
         fflush(s->out);
         if (k->checked.exit != 0) {
@@ -211,6 +281,7 @@ static int check_round(const struct spread *s, struct targets *t)
         }
     }
     s->rq->dry_run = false;
+    s->rq->n_options -= stages;
     if (refused > 0)
         fprintf(s->err, "error[RN0209]: %zu of %zu nodes would refuse it; nothing was changed\n",
                 refused, t->n);
@@ -230,21 +301,26 @@ static void list_names(FILE *out, const struct targets *t, bool done, const char
 }
 
 /* Stops at the first that fails: the next would most likely fail as well. */
-static int act_round(const struct spread *s, struct targets *t)
+static int act_round(const struct round *r, struct targets *t)
 {
+    const struct spread *s = r->s;
     size_t good = 0;
+    option_t step;
     int exit = 0;
 
+    if (s->files_n > 0)
+        option_set(s->rq, &step, "step", "activate");
     for (size_t i = 0; i < t->n && exit == 0; i++) {
         struct target *k = &t->at[i];
         struct notes notes = { s->err, k->name };
 
         k->tried = true;
-        ask(s, k->name, s->rq, ANSWER_MS, take_note, &notes, &k->done);
+        ask(r, k->name, s->rq, ANSWER_MS, take_note, &notes, &k->done);
         say(s->out, t, k, &k->done, "done");
         exit = k->done.exit;
         good += exit == 0;
     }
+    s->rq->n_options -= s->files_n > 0;
     if (exit == 0)
         return 0;
     fprintf(s->err, "error[RN0209]: %s is done on %zu of %zu nodes\n", s->rq->command, good, t->n);
@@ -268,12 +344,20 @@ static int act_round(const struct spread *s, struct targets *t)
 int spread_run(const struct spread *s)
 {
     struct targets *t = MEM_NEW(struct targets);
+    struct round r = { .s = s, .files_n = s->files_n };
+    struct buf manifest = { 0 };
     int exit = find_targets(s, t);
 
+    if (exit == 0 && s->files_n > 0)
+        exit = get_manifest(s, t, &manifest);
+    if (s->files_n > 0)
+        r.manifest = (struct spread_file){ MANIFEST_FILE, manifest.data, manifest.len };
     if (exit == 0)
-        exit = check_round(s, t);
+        exit = check_round(&r, t);
+    r.files_n = 0;                          /* they have them */
     if (exit == 0 && !s->dry_run)
-        exit = act_round(s, t);
+        exit = act_round(&r, t);
+    buf_fini(&manifest);
     for (size_t i = 0; i < t->n; i++) {
         mem_free(t->at[i].name);
         mem_free(t->at[i].checked.code);
