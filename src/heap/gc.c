@@ -398,11 +398,12 @@ static bool prepare_old(struct heap *h)
 static size_t minor_block_words(const struct heap *h, size_t need)
 {
     size_t words = max_size(max_size((size_t)(h->hi - h->lo), h->want_words), least_words(h));
-    size_t most = (size_t)(h->H - h->high) + h->frag_words + (size_t)(h->hi - h->E) + SPARE_WORDS;
+    size_t most = (size_t)(h->H - h->high) + h->frag_words + (size_t)(h->hi - h->E);
 
-    /* A large need is a known quantity, a small one nearly always fits once the garbage is gone. */
+    /* A large need is a known quantity, a small one nearly always fits once the garbage is gone: a
+     * block that is full to the last word is no reason for a larger one. */
     if (need > words / 2)
-        most += need;
+        most += need + SPARE_WORDS;
     return most > words ? size_class(most) : words;
 }
 

@@ -389,6 +389,24 @@ static void sizes(void **state)
     heap_fini(&h);
 }
 
+/* Full to the last word, all of it garbage: the next block is no larger. */
+static void full_of_garbage(void **state)
+{
+    struct heap h;
+
+    heap_bag_init(&h);
+    heap_block_init(&h, HEAP_MIN_WORDS);
+    for (int i = 0; i < 100; i++) {
+        struct gc_request req = { .need_words = 2 };
+
+        while (h.H < h.E)
+            *h.H++ = TERM_NIL;
+        gc_collect(&h, &req);
+        assert_int_equal(h.hi - h.lo, HEAP_MIN_WORDS);
+    }
+    heap_fini(&h);
+}
+
 static void trimming(void **state)
 {
     struct heap h;
@@ -413,6 +431,7 @@ int main(void)
         cmocka_unit_test(trimming), cmocka_unit_test(random_graphs),
         cmocka_unit_test(messages_become_ours), cmocka_unit_test(literals_are_purged),
         cmocka_unit_test(literal_space_is_reused), cmocka_unit_test(sizes),
+        cmocka_unit_test(full_of_garbage),
     };
 
     atom_table_init(0);
