@@ -279,6 +279,8 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
 #else
 #define DISPATCH() DISPATCH_HERE()
 #endif
+/* Before a slow part: it reads its operands again, so that the fast part need not keep them. */
+#define REFETCH() __asm__ volatile("" ::: "memory")
 #define GOTO(to) do { I = (const char *)(uintptr_t)(to); DISPATCH(); } while (0)
 #define SKIP(n)  do { I += (n); DISPATCH(); } while (0)
 #define SYNC()   do { p->heap.H = H; p->heap.E = E; sc->fcalls = FC; } while (0)

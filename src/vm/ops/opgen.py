@@ -272,7 +272,7 @@ class Variant:
             if re.search(r'\bSLOW;', op.hot) or re.search(r'\bSLOW;', op.slow):
                 rest = ' '.join(self.body(d, False) for d in range(c + 1, len(self.parts)))
                 out.append('v%d_slow%d:' % (self.ident, c))
-                out.append('    ' + self.body(c, True) + ' ' + rest + tail)
+                out.append('    REFETCH(); ' + self.body(c, True) + ' ' + rest + tail)
 
 
 def variants_of(op):
