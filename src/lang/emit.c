@@ -145,7 +145,6 @@ struct low_function *unit_lambda(struct unit *u, struct core_fun *f, const core_
 
 static void optimise(struct low *l)
 {
-    tidy(l);
     facts(l);
     tidy(l);
     markers(l);
@@ -154,14 +153,14 @@ static void optimise(struct low *l)
         tidy(l);
 }
 
-/* From the source to blocks. */
+/* From the source to blocks, without needless ones. */
 static void begin_function(struct unit *u, struct low_function *f)
 {
     f->low = ARENA_NEW(u->arena, struct low);
     u->top_name = f->top_name != NULL ? f->top_name : f->name;
     u->top_arity = f->top_name != NULL ? f->top_arity : f->arity;
     if (low_function_make(u, f, f->low) == 0)
-        optimise(f->low);
+        tidy(f->low);
 }
 
 /* From blocks to instructions. */
@@ -183,6 +182,9 @@ static void compile_functions(struct unit *u)
         begin_function(u, f);
     if (u->rc < 0)
         return;
+    infer(u);
+    for (f = u->functions; f != NULL; f = f->next)
+        optimise(f->low);
     for (f = u->functions; f != NULL; f = f->next)
         context_accepts(f->low);
     for (f = u->functions; f != NULL; f = f->next)

@@ -60,6 +60,7 @@ void const_etf(struct buf *out, const struct core_const *c);
 struct beam_arg unit_operand(struct unit *u, const struct core_const *c);
 uint32_t unit_atom(struct unit *u, const struct core_atom *a);
 
+void infer(struct unit *u);             /* for all functions, tidied; fills told */
 void code_function(struct unit *u, struct low *l);
 void docs_chunk(struct core_module *m, struct buf *out);
 void spans_chunk(struct core_module *m, struct buf *out);

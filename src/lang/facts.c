@@ -8,7 +8,7 @@
  * the blocks below; leaving them takes that back. Tests whose outcome is known become jumps,
  * operations on known values are done here.
  */
-#include "lang/low.h"
+#include "lang/told.h"
 
 #include "base/assert.h"
 
@@ -56,7 +56,7 @@ void low_dominators(struct low *l)
 
 /* --- types ------------------------------------------------------------------------------------ */
 
-static unsigned lit_type(const struct core_const *c)
+uint32_t low_const_type(const struct core_const *c)
 {
     switch (c->kind) {
     case CC_INT:
@@ -82,9 +82,18 @@ static unsigned lit_type(const struct core_const *c)
     return T_ANY;
 }
 
+/* As can be seen in the function itself. */
+static unsigned seen_type(const struct facts *f, struct low_val v)
+{
+    return v.lit != NULL ? low_const_type(v.lit) : f->l->vars[v.var].type;
+}
+
+/* With what other functions tell of it. */
 static unsigned val_type(const struct facts *f, struct low_val v)
 {
-    return v.lit != NULL ? lit_type(v.lit) : f->l->vars[v.var].type;
+    const struct told *told = v.lit != NULL ? NULL : f->l->vars[v.var].told;
+
+    return seen_type(f, v) & (told != NULL ? told->bits : T_ANY);
 }
 
 /* Is the only value of the type the literal itself? */
@@ -122,12 +131,12 @@ static void set_literal(struct facts *f, struct low_val v, const struct core_con
     if (v.var == 0)
         return;
     if (lit->kind != CC_ATOM && lit->kind != CC_INT && lit->kind != CC_NIL) {
-        narrow(f, v, lit_type(lit));
+        narrow(f, v, low_const_type(lit));
         return;
     }
     remember(f, v.var);
     f->l->vars[v.var].alias = VAL_LIT(lit);
-    f->l->vars[v.var].type = lit_type(lit);
+    f->l->vars[v.var].type = low_const_type(lit);
 }
 
 struct type_test { const char *name; unsigned type; bool exact; };
@@ -164,6 +173,9 @@ static int test_outcome(const struct facts *f, const struct bif_row *row,
         a = val_type(f, args[0]);
         if ((a & t->type) == 0)
             return 0;
+        /* What takes it apart behind the test needs to be seen behind a test. */
+        if (t->type == T_CONS || t->type == T_TUPLE || t->type == T_MAP)
+            a = seen_type(f, args[0]);
         return t->exact && (a & ~t->type) == 0 ? 1 : -1;
     }
     if (row->arity != 2 || strcmp(row->name, "is_function") == 0)
@@ -244,22 +256,27 @@ static const struct core_const *fold(struct facts *f, const struct low_instr *in
     return NULL;
 }
 
-static unsigned bif_type(const struct facts *f, const struct low_instr *in)
+uint32_t low_bif_type(const struct bif_row *row, const uint32_t *types)
 {
-    unsigned all = 0, result = in->bif->result & T_ANY;
+    uint32_t all = 0, result = row->result & T_ANY;
 
     if (result != T_NUMBER)
         return result;
-    for (uint32_t i = 0; i < in->n; i++)
-        all |= val_type(f, in->args[i]);
-    if (in->n == 2) {
-        unsigned a = val_type(f, in->args[0]), b = val_type(f, in->args[1]);
-
-        if ((a & ~(unsigned)T_FLOAT) == 0 || (b & ~(unsigned)T_FLOAT) == 0)
-            return T_FLOAT;
-    }
-    return (all & ~(unsigned)T_INT) == 0 ? T_INT : (all & ~(unsigned)T_FLOAT) == 0 ? T_FLOAT
+    for (uint32_t i = 0; i < row->arity; i++)
+        all |= types[i];
+    if (row->arity == 2 && (types[0] == T_FLOAT || types[1] == T_FLOAT))
+        return T_FLOAT;
+    return (all & ~(uint32_t)T_INT) == 0 ? T_INT : (all & ~(uint32_t)T_FLOAT) == 0 ? T_FLOAT
                                                                                    : T_NUMBER;
+}
+
+static uint32_t bif_type(const struct facts *f, const struct low_instr *in)
+{
+    uint32_t types[4] = { 0 };
+
+    for (uint32_t i = 0; i < in->n && i < ARRAY_LEN(types); i++)
+        types[i] = seen_type(f, in->args[i]);
+    return low_bif_type(in->bif, types);
 }
 
 /* A BIF that cannot fail with what is known: an instruction that does not check. */
@@ -320,10 +337,10 @@ static void set_type(struct facts *f, const struct low_instr *in, unsigned type)
 static void note_floats(const struct facts *f, struct low_instr *in)
 {
     in->imm = 0;
-    if (f->l->vars[in->dst[0]].type == T_FLOAT)
+    if (val_type(f, VAL_VAR(in->dst[0])) == T_FLOAT)
         in->imm |= LOW_FLOAT_RESULT;
     for (uint32_t i = 0; i < 2; i++)
-        if (val_type(f, in->args[i]) == T_FLOAT)
+        if (seen_type(f, in->args[i]) == T_FLOAT)
             in->imm |= LOW_FLOAT_ARG << i;
 }
 
@@ -423,14 +440,14 @@ static void visit_switch(struct facts *f, struct low_block *b, struct low_instr 
     bool all;
 
     for (uint32_t i = 0; i + 1u < t->n_to; i++) {
-        if ((lit_type(t->cases[i].lit) & type) == 0)
+        if ((low_const_type(t->cases[i].lit) & type) == 0)
             continue;
         t->cases[n] = t->cases[i];
         t->to[n++] = t->to[i];
-        if (is_single(lit_type(t->cases[i].lit)))
-            type &= ~lit_type(t->cases[i].lit);
+        if (is_single(low_const_type(t->cases[i].lit)))
+            type &= ~low_const_type(t->cases[i].lit);
     }
-    all = type == 0;                    /* the default is never taken */
+    all = type == 0 && n > 0;           /* the default is never taken */
     t->to[n] = t->to[t->n_to - 1];
     t->n_to = (uint16_t)(n + 1);
     if (all) {
@@ -463,7 +480,7 @@ static void visit_term(struct facts *f, struct low_block *b, struct low_instr *t
     case LO_IF_LIT:
         if (v.lit != NULL)
             outcome = cc_equal(v.lit, t->args[1].lit);
-        else if ((val_type(f, v) & lit_type(t->args[1].lit)) == 0)
+        else if ((val_type(f, v) & low_const_type(t->args[1].lit)) == 0)
             outcome = 0;
         else if (is_single(val_type(f, v)))
             outcome = 1;
@@ -498,7 +515,7 @@ static void visit_term(struct facts *f, struct low_block *b, struct low_instr *t
             int32_t arity = t->args[i].var != 0 ? f->l->vars[t->args[i].var].arity : -1;
 
             p->arity = p->type == 0 || p->arity == arity ? arity : -1;
-            p->type |= val_type(f, t->args[i]);
+            p->type |= seen_type(f, t->args[i]);
         }
         break;
     default:
@@ -535,8 +552,8 @@ static void visit_edge(struct facts *f, const struct low_block *p, const struct 
     case LO_IF_LIT:
         if (way == 0)
             set_literal(f, t->args[0], t->args[1].lit);
-        else if (is_single(lit_type(t->args[1].lit)))
-            narrow(f, t->args[0], ~lit_type(t->args[1].lit));
+        else if (is_single(low_const_type(t->args[1].lit)))
+            narrow(f, t->args[0], ~low_const_type(t->args[1].lit));
         break;
     case LO_IF_ARITY:
     case LO_IF_TAGGED:
@@ -549,8 +566,8 @@ static void visit_edge(struct facts *f, const struct low_block *p, const struct 
             break;
         }
         for (uint32_t i = 0; i < way; i++)
-            if (is_single(lit_type(t->cases[i].lit)))
-                narrow(f, t->args[0], ~lit_type(t->cases[i].lit));
+            if (is_single(low_const_type(t->cases[i].lit)))
+                narrow(f, t->args[0], ~low_const_type(t->cases[i].lit));
         break;
     case LO_SWITCH_ARITY:
         if (way + 1u < t->n_to)

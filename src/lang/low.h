@@ -50,6 +50,10 @@ struct bif_row { const char *name; unsigned arity; enum bif_kind kind; unsigned 
 /* Row of erlang:name/arity, or NULL. */
 const struct bif_row *low_bif(const char *name, unsigned arity);
 
+/* Types of its result, for arguments of types. */
+uint32_t low_bif_type(const struct bif_row *row, const uint32_t *types);
+uint32_t low_const_type(const struct core_const *c);
+
 /* A variable, or a constant. var 0 and lit NULL: nothing. */
 struct low_val { uint32_t var; const struct core_const *lit; };
 
@@ -144,6 +148,7 @@ struct low_block {
 struct low_var {
     uint32_t uses;                      /* tidy.c */
     uint32_t type;                      /* T_*; facts.c */
+    const struct told *told;            /* NULL: nothing; infer.c */
     int32_t arity;                      /* of a tuple, when known and type is T_TUPLE; else -1 */
     int16_t x, y;                       /* registers; -1: none */
     int16_t hint;                       /* the x register it would like */
@@ -171,6 +176,11 @@ struct low_function {
     const struct core_atom *top_name;   /* of a lambda: the function of the source around it */
     uint32_t top_arity;
     bool exported;
+    const struct told **params_told, *result_told;      /* infer.c */
+    uint32_t n_changes;                 /* of these */
+    bool queued;
+    struct low_function **callers;
+    size_t n_callers, cap_callers;
     uint8_t *accepts;                   /* [parameter]: enum low_accepts; context.c */
     struct low *low;
 };
