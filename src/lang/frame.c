@@ -18,6 +18,8 @@
 
 #include <string.h>
 
+#define COPIED_STEPS_MAX 4
+
 bool low_clobbers(const struct low_instr *in)
 {
     return LOW_IS_CALL(in->op) || in->op == LO_STACKTRACE || in->op == LO_LOOP_REC
@@ -310,6 +312,38 @@ static void split_raising(struct low *l)
     }
 }
 
+/* What ends the function in a few steps, and has a frame only because some ways to it have one,
+ * becomes two. Has any? */
+static bool split_ends(struct low *l)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < l->n_blocks; i++) {
+        struct low_block *b = l->blocks[i], *copy = NULL;
+        uint32_t steps = 0;
+
+        if (!b->framed || b->last->n_to > 0 || b->handler != NULL || needs_frame(b))
+            continue;
+        for (const struct low_instr *in = b->first; in != NULL; in = in->next)
+            steps++;
+        for (uint32_t p = 0; steps <= COPIED_STEPS_MAX && p < b->n_preds; p++) {
+            struct low_block *pred = b->preds[p];
+
+            if (pred->framed)
+                continue;
+            if (copy == NULL) {
+                copy = copy_block(l, b);
+                copy->raises = false;
+            }
+            for (uint32_t j = 0; j < pred->last->n_to; j++)
+                if (pred->last->to[j] == b)
+                    pred->last->to[j] = copy;
+        }
+        any |= copy != NULL;
+    }
+    return any;
+}
+
 /* Between from and b, which has a frame: make it in a block of its own, *mid, the same for all
  * ways that hand nothing over. */
 static void split_way(struct low *l, struct low_block *from, struct low_block *b,
@@ -503,6 +537,11 @@ void frame_place(struct low *l)
 {
     low_liveness(l);
     spread_frames(l);
+    if (split_ends(l)) {
+        low_order(l);
+        low_liveness(l);
+        spread_frames(l);
+    }
     split_raising(l);
     low_order(l);
     low_liveness(l);
