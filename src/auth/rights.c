@@ -29,6 +29,23 @@ uint32_t right_parse(const char *word, size_t len)
     return 0;
 }
 
+uint32_t rights_parse(const char *list)
+{
+    uint32_t all = 0, one;
+
+    for (const char *at = list; ; at++) {
+        size_t n = strcspn(at, ",");
+
+        one = right_parse(at, n);
+        if (one == 0)
+            return 0;
+        all |= one;
+        at += n;
+        if (*at == 0)
+            return all;
+    }
+}
+
 const char *rights_text(uint32_t rights, char out[128])
 {
     size_t n = 0;

@@ -23,6 +23,8 @@ enum right {
 
 /* Bits of one word ("spawn", "operate" with what it includes); 0: no right is called so. */
 uint32_t right_parse(const char *word, size_t len);
+/* Words with commas between; 0: one of them is none. */
+uint32_t rights_parse(const char *list);
 /* "peer spawn registrar"; out has room for 128 bytes. */
 const char *rights_text(uint32_t rights, char out[128]);
 /* Rights of `rnodectl invite --role`: peer, leaf, view, operate, admin; 0: no such role. */

@@ -204,6 +204,8 @@ static void note_of(const struct node_view *n, char *out, size_t max)
     if (n->peer != NULL && n->peer->state == PEER_SUSPECT)
         snprintf(out, max, "silent for %lld s",
                  (long long)((now - n->peer->last_heard_ns) / 1000000000));
+    else if (n->peer != NULL && n->peer->degraded)
+        snprintf(out, max, "its schedulers stand still");
     else if (n->member != NULL && n->member->self)
         snprintf(out, max, "this node");
     else if (n->member == NULL)

@@ -45,6 +45,15 @@ const char *role_name(enum role role)
     return names[role];
 }
 
+enum role role_of(const char *name)
+{
+    for (enum role r = ROLE_VIEW; r < ROLE_COUNT; r++) {
+        if (strcmp(role_name(r), name) == 0)
+            return r;
+    }
+    return ROLE_NONE;
+}
+
 const struct command *command_find(const char *name)
 {
     for (size_t i = 0; i < CMD_COUNT; i++) {

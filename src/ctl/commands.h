@@ -43,6 +43,7 @@ extern const struct command_flag command_flags[];
 extern const size_t command_flags_len;
 
 const char *role_name(enum role role);
+enum role role_of(const char *name);    /* ROLE_NONE: none is called so */
 /* The row of that name, or NULL. */
 const struct command *command_find(const char *name);
 /* The flag called name (long) or letter as command takes it, or NULL. */

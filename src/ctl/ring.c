@@ -296,14 +296,52 @@ static void rotate(struct request *rq)
     reply_done(rq, 0, 0, "a new cluster secret is spreading; it is used in a minute");
 }
 
+static void set_rights(struct request *rq)
+{
+    uint32_t rights = rights_parse(request_arg(rq, 2));
+    struct ring_member m;
+    char text[128];
+    int rc;
+
+    if (rights == 0) {
+        reply_error(rq, EXIT_USAGE, "RN0102",
+                    "words with commas between: peer spawn deploy registrar leaf admit view operate admin",
+                    NULL, "`%s` are no rights", request_arg(rq, 2));
+        return;
+    }
+    if (!find_member(rq, request_arg(rq, 1), &m))
+        return;
+    rights_text(rights, text);
+    if (rq->msg->dry_run) {
+        reply_done(rq, 0, 0, "%s would have: %s", m.name, text);
+        return;
+    }
+    rc = ring_set_rights(m.key, rights);
+    if (rc == -ERR_PERMISSION)
+        reply_error(rq, EXIT_PERMISSION, "RN0726", NULL, NULL,
+                    "this node may not admit, or does not have all of these rights itself");
+    else if (rc == -ERR_NOT_FOUND)
+        reply_error(rq, EXIT_NO, "RN0727", NULL, NULL, "the rights of %s cannot be changed", m.name);
+    else if (rc < 0)
+        reply_error(rq, EXIT_IO, "RN0601", NULL, NULL, "the ring cannot be written: %s",
+                    error_text(rc));
+    else
+        reply_done(rq, 0, 0, "%s has: %s", m.name, text);
+}
+
 void ctl_keys(struct request *rq)
 {
     if (rq->msg->n_args == 1 && strcmp(request_arg(rq, 0), "rotate") == 0) {
         rotate(rq);
         return;
     }
+    if (rq->msg->n_args == 3 && strcmp(request_arg(rq, 0), "rights") == 0) {
+        set_rights(rq);
+        return;
+    }
     if (rq->msg->n_args != 0) {
-        reply_error(rq, EXIT_USAGE, "RN0102", "rnodectl keys rotate", NULL, "keys what? rotate");
+        reply_error(rq, EXIT_USAGE, "RN0102", "rnodectl keys [rotate | rights NODE RIGHT,...]", NULL,
+                    "keys what?");
         return;
     }
     reply_head(rq, "rnode.keys/1", key_columns, ARRAY_LEN(key_columns), false);

@@ -45,6 +45,7 @@ static pthread_mutex_t tunnels_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t tunnels_gone = PTHREAD_COND_INITIALIZER;
 static struct tunnel *tunnels;          /* [lk tunnels_lock] */
 static uint64_t last_id;                /* [lk tunnels_lock] */
+static _Atomic int remote_cap = ROLE_ADMIN;     /* [any] enum role */
 
 /* --- frames ----------------------------------------------------------------------------------- */
 
@@ -202,8 +203,6 @@ static int tunnel_new(session_id session, uint64_t id, int fd, const char *first
     return rc;
 }
 
-static const char *const role_words[] = { "none", "view", "operate", "admin" };
-
 /* A label, without the host, of one node only. */
 struct by_label { const char *label; peer_id id; unsigned n; };
 
@@ -241,11 +240,16 @@ int tunnel_open(int fd, enum role role, const char *user, const char *node)
         return -ERR_NOT_FOUND;
     if (s == 0)
         return -ERR_CLOSED;
-    snprintf(first, sizeof first, "%s %s", role_words[role - ROLE_NONE], user);
+    snprintf(first, sizeof first, "%s %s", role_name(role), user);
     return tunnel_new(s, 0, fd, first, memcmp(peer_self.key, info.key, NODE_KEY_BYTES) < 0);
 }
 
 /* --- being opened ------------------------------------------------------------------------------------------ */
+
+void tunnel_cap(enum role role)
+{
+    atomic_store(&remote_cap, (int)role);
+}
 
 static enum role role_of_rights(uint32_t rights)
 {
@@ -257,9 +261,9 @@ static enum role role_of_rights(uint32_t rights)
 static enum role role_claimed(const char *first)
 {
     for (int r = ROLE_ADMIN; r > ROLE_NONE; r--) {
-        size_t n = strlen(role_words[r - ROLE_NONE]);
+        size_t n = strlen(role_name((enum role)r));
 
-        if (strncmp(first, role_words[r - ROLE_NONE], n) == 0 && first[n] == ' ')
+        if (strncmp(first, role_name((enum role)r), n) == 0 && first[n] == ' ')
             return (enum role)r;
     }
     return ROLE_NONE;
@@ -269,7 +273,7 @@ static int accept_tunnel(const struct peer_rx *rx, const Rn__Tunnel *m)
 {
     char first[96] = "", user[512];
     struct peer_info info;
-    enum role role, cap = role_of_rights(rx->rights);
+    enum role role, cap = role_of_rights(rx->rights), here = (enum role)atomic_load(&remote_cap);
     int fd, rc;
 
     if (m->user.len == 0 || m->user.len >= sizeof first ||
@@ -280,6 +284,7 @@ static int accept_tunnel(const struct peer_rx *rx, const Rn__Tunnel *m)
     if (role == ROLE_NONE)
         return -ERR_PROTOCOL;
     snprintf(user, sizeof user, "%s at %s", strchr(first, ' ') + 1, info.name);
+    cap = cap < here ? cap : here;
     fd = server_connect(role < cap ? role : cap, user);
     if (fd < 0)
         return 0;

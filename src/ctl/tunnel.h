@@ -21,6 +21,8 @@
 void tunnel_init(void);                     /* take the frames; before peer_start */
 void tunnel_stop(void);                     /* end all; after peer_stop, before the control server */
 
+/* The most that any client at another node may do here. Any thread. */
+void tunnel_cap(enum role role);
 /* Hand a client over. Takes fd unless it fails: -ERR_NOT_FOUND, no member is called so; -ERR_LIMIT;
  * -ERR_CLOSED, no session. Any thread, does not block. */
 MUST_CHECK int tunnel_open(int fd, enum role role, const char *user, const char *node);

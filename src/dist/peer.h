@@ -65,6 +65,7 @@ struct peer_info {
     int64_t    last_heard_ns;           /* monotonic: last record of the session; 0: none */
     uint32_t   rtt_us;                  /* of the last tick; 0: unknown */
     uint32_t   load;                    /* 0...10,000; from the last tick */
+    bool       degraded;                /* it answers, but its schedulers stand still */
     int64_t    load_at_ns;              /* monotonic, when that came */
     uint64_t   queued_bytes, sent_bytes, received_bytes;
 };

@@ -42,6 +42,8 @@
 #define REJECT_ALREADY 709
 #define REJECT_OLDER   713
 
+int64_t peer_degraded_ns = 10 * SECOND_NS;
+
 /* What a session on a socket has besides: kept in session->transport_data. */
 struct io {
     struct conn *conn;                      /* NULL while connecting */
@@ -53,6 +55,7 @@ struct io {
     uint64_t keyed_bytes, bytes_in;
     _Atomic uint64_t bytes_out;             /* [any] written under tx */
     int64_t pulled_ns, answered_ns;
+    uint64_t progress; int64_t progress_ns; /* of its schedulers, and when that last changed */
     bool suspect, dialling;
 };
 
@@ -415,11 +418,31 @@ static void pull_ring(struct session *s)
     session_control(s, KIND_ring_pull, &m.base);
 }
 
+/* Ticks come, but do its processes run? 0: it does not say. */
+static bool stands_still(struct io *io, uint64_t progress, int64_t now)
+{
+    if (progress != io->progress || progress == 0) {
+        io->progress = progress;
+        io->progress_ns = now;
+    }
+    return now - io->progress_ns > peer_degraded_ns;
+}
+
+static void tell_degraded(const struct peer *p, bool degraded)
+{
+    if (degraded)
+        LOG(WARNING, "peer.degraded", NULL, "%s answers, but its schedulers have not moved for %d s",
+            p->info.name, (int)(peer_degraded_ns / SECOND_NS));
+    else
+        LOG(NOTICE, "peer.degraded", NULL, "the schedulers of %s move again", p->info.name);
+}
+
 static void take_tick(struct session *s, const Rn__Tick *m)
 {
     struct io *io = io_of(s);
     int64_t now = clock_monotonic_ns();
     struct peer *p = s->peer;
+    bool degraded = stands_still(io, m->progress, now), was;
 
     io->echo_seq = m->seq;
     io->echo_at_ns = now;
@@ -433,7 +456,11 @@ static void take_tick(struct session *s, const Rn__Tick *m)
     p->info.load_at_ns = p->info.last_heard_ns = now;
     p->info.received_bytes = io->bytes_in;
     p->info.sent_bytes = io->bytes_out;
+    was = p->info.degraded;
+    p->info.degraded = degraded;
     spin_unlock(&p->lock);
+    if (was != degraded)
+        tell_degraded(p, degraded);
     if (m->ring_version != ring_version())
         pull_ring(s);
 }

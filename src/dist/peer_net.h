@@ -69,6 +69,7 @@ struct conn {
 };
 
 extern struct peer_options peer_options;
+extern int64_t peer_degraded_ns;            /* 10 s; tests make it small */
 
 /* shake */
 int  shake_start(void);

@@ -38,6 +38,7 @@
 #define REFUSED_FRAMES_MAX 100u             /* dropped frames that end a session */
 #define ATOM_BURST         10000u
 #define ATOM_RATE          100u             /* a second */
+#define ATOM_TOTAL         100000u          /* of one key, as long as we run: atoms are for ever */
 
 /* --- frames ------------------------------------------------------------------------------------ */
 
@@ -97,9 +98,6 @@ struct stream {
     bool     makes_atoms;                   /* leaves and operators may not */
     term *dict_in;                          /* DICT_SLOTS; TERM_NONE: not defined, or refused */
     uint64_t records_in, frames_in;
-    /* new atoms: a bucket that fills with ATOM_RATE a second */
-    uint32_t atom_tokens;
-    int64_t  atom_time_ns;
 };
 
 void stream_init(struct stream *st, struct session *s);
@@ -165,6 +163,10 @@ struct peer {
     struct net_addr addrs[8];               /* [lk lock] newest first */
     unsigned n_addrs;
     bool gone;                              /* [lk lock] revoked */
+
+    /* [loop] new atoms, over all sessions: a bucket that fills with ATOM_RATE a second, and all so far */
+    uint32_t atom_tokens, atoms_made;
+    int64_t atom_time_ns;
 
     /* [loop] the end of a session that is being told, slice by slice; the next may not be up before */
     struct session *ending;

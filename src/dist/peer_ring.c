@@ -556,6 +556,20 @@ int ring_admit(const uint8_t key[NODE_KEY_BYTES], const char *name, uint32_t rig
     return add_own(&b);
 }
 
+int ring_set_rights(const uint8_t key[NODE_KEY_BYTES], uint32_t rights)
+{
+    struct ring_body b = { .kind = RING_RIGHTS, .rights = rights };
+    struct ring_member own_key, m;
+
+    if (!may_admit(identity_key(own.id)) || !ring_lookup(identity_key(own.id), &own_key) ||
+        (rights & ~(own_key.rights | RIGHT_LEAF)) != 0)
+        return -ERR_PERMISSION;
+    if (!ring_lookup(key, &m) || !ring_is_member(&m) || m.founder)
+        return -ERR_NOT_FOUND;
+    memcpy(b.subject, key, NODE_KEY_BYTES);
+    return add_own(&b);
+}
+
 /* Sign what this key signed for members, so that they stay. */
 static void countersign_locked(const uint8_t *key)
 {

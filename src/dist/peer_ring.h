@@ -70,6 +70,9 @@ void ring_tend(void);
 MUST_CHECK int ring_found(void);
 /* -ERR_PERMISSION: we may not; -ERR_EXISTS: the name is taken. */
 MUST_CHECK int ring_admit(const uint8_t key[NODE_KEY_BYTES], const char *name, uint32_t rights);
+/* Give a member other rights. -ERR_PERMISSION: we may not admit, or do not hold all of them ourselves;
+ * -ERR_NOT_FOUND: no member, or the founder, whose rights stay. */
+MUST_CHECK int ring_set_rights(const uint8_t key[NODE_KEY_BYTES], uint32_t rights);
 /* Revoke, keep what the key admitted by signing it too, and rotate the secret. */
 MUST_CHECK int ring_revoke(const uint8_t key[NODE_KEY_BYTES]);
 /* Forget the cluster: ring, secrets and tokens, for a node that leaves or joins another. */

@@ -403,6 +403,7 @@ void session_end(struct session *s, enum peer_end why)
     p->info.up_since_ns = 0;
     p->info.queued_bytes = 0;
     p->info.rtt_us = 0;
+    p->info.degraded = false;
     spin_unlock(&p->lock);
     pthread_mutex_lock(&s->tx);
     atomic_store_explicit(&s->direct, false, memory_order_relaxed);     /* relaxed: as above */

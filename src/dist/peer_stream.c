@@ -132,7 +132,6 @@ void stream_init(struct stream *st, struct session *s)
     st->window = WINDOW_BYTES;
     st->credited = st->window;
     st->granted = st->window;
-    st->atom_tokens = ATOM_BURST;
 }
 
 static void transfer_free(struct transfer_out *t)
@@ -505,17 +504,20 @@ size_t stream_build(struct stream *st, uint8_t *out, size_t max, unsigned *ret_l
 /* May a peer make one more atom now? */
 static bool atom_budget(struct stream *st)
 {
+    struct peer *p = st->session->peer;
     int64_t now = clock_monotonic_ns();
-    int64_t more = (now - st->atom_time_ns) / (INT64_C(1000000000) / ATOM_RATE);
+    int64_t more = (now - p->atom_time_ns) / (INT64_C(1000000000) / ATOM_RATE);
 
     if (more > 0) {
-        st->atom_tokens = more > ATOM_BURST - st->atom_tokens ? ATOM_BURST
-                                                              : st->atom_tokens + (uint32_t)more;
-        st->atom_time_ns = now;
+        p->atom_tokens = p->atom_time_ns == 0 || more > ATOM_BURST - p->atom_tokens
+                             ? ATOM_BURST : p->atom_tokens + (uint32_t)more;
+        p->atom_time_ns = now;
     }
-    if (st->atom_tokens == 0 || (uint64_t)atom_count() * 5 >= (uint64_t)atom_max() * 4)
+    if (p->atom_tokens == 0 || p->atoms_made >= ATOM_TOTAL ||
+        (uint64_t)atom_count() * 5 >= (uint64_t)atom_max() * 4)
         return false;
-    st->atom_tokens--;
+    p->atom_tokens--;
+    p->atoms_made++;
     metric_inc(M_peer_atoms);
     return true;
 }

@@ -119,7 +119,7 @@ static bool add_peer(void *arg, const struct peer_info *p)
     struct candidates *c = arg;
     struct candidate *k = &c->at[c->n];
 
-    if (p->state != PEER_UP || p->hidden)
+    if (p->state != PEER_UP || p->hidden || p->degraded)
         return true;
     k->node = atom_from_utf8(p->name, strlen(p->name));
     k->nid = p->nid;
@@ -384,11 +384,42 @@ static term bif_spawn_distributed(struct process *p, const term *a)
 
 /* --- starting ------------------------------------------------------------------------------------------------- */
 
+/* A number that moves only when every scheduler has moved, or slept, since it did. */
+static uint64_t progress_now(void)
+{
+    static pthread_mutex_t progress_lock = PTHREAD_MUTEX_INITIALIZER;
+    static uint64_t progress = 1, *seen;    /* [lk progress_lock] seen: turns of each, when it moved */
+    static bool *moved;                     /* [lk progress_lock] since then */
+    bool all = true;
+    uint64_t now;
+
+    pthread_mutex_lock(&progress_lock);
+    if (seen == NULL) {
+        seen = MEM_NEW_ARRAY(uint64_t, sched_count());
+        moved = MEM_NEW_ARRAY(bool, sched_count());
+    }
+    for (unsigned i = 0; i < sched_count(); i++) {
+        bool asleep;
+
+        moved[i] |= sched_turns(i, &asleep) != seen[i] || asleep;
+        all &= moved[i];
+    }
+    for (unsigned i = 0; all && i < sched_count(); i++) {
+        bool asleep;
+
+        seen[i] = sched_turns(i, &asleep);
+        moved[i] = false;
+    }
+    now = progress += all;
+    pthread_mutex_unlock(&progress_lock);
+    return now;
+}
+
 static void vital(struct peer_vital *ret)
 {
     struct cluster *cluster = membership_cluster();
 
-    *ret = (struct peer_vital){ .load = load_now() };
+    *ret = (struct peer_vital){ .load = load_now(), .progress = progress_now() };
     if (cluster != NULL) {
         ret->member_digest = cluster_digest(cluster);
         ret->health = cluster_health(cluster);

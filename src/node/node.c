@@ -145,6 +145,7 @@ static void apply_live(const struct options *o)
     node_api.role_users[ROLE_VIEW] = option_items(o, OPT_control_view);
     node_api.role_users[ROLE_OPERATE] = option_items(o, OPT_control_operate);
     node_api.role_users[ROLE_ADMIN] = option_items(o, OPT_control_admin);
+    tunnel_cap(role_of(option_text(o, OPT_security_remote_control)));
     members_apply(o);
 }
 

@@ -9,7 +9,7 @@
 #define TESTS_EVIL_H
 
 #include "auth/record.h"
-#include "dist/peer.h"
+#include "dist/peer_net.h"
 #include "dist/peer_ring.h"
 #include "base/clock.h"
 #include "base/errors.h"

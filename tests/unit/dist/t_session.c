@@ -311,13 +311,9 @@ static void join_inside_a_session(void **state)
 }
 
 /* 20,000 new atoms at once: half of them are made, then frames are dropped, then the session ends. */
-static void atom_flood(void **state)
+static void flood(struct evil *e, int from)
 {
-    struct evil e = session_of(good_id, "good@x");
-    uint64_t made = metric_counter(M_peer_atoms), refused = metric_counter(M_peer_refused);
-    uint32_t before = atom_count();
-
-    for (int i = 0; i < 20000; i++) {
+    for (int i = from; i < from + 20000; i++) {
         char name[40];
         uint32_t slot = (uint32_t)(i % 2048);
         struct wire_sig def = { .kind = KIND_atom_def, .slot = slot };
@@ -326,14 +322,62 @@ static void atom_flood(void **state)
 
         snprintf(name, sizeof name, "flood_%d", i);
         def.name = (struct span){ (const uint8_t *)name, (uint32_t)strlen(name) };
-        evil_send_sig(&e, &def);
-        evil_send_sig(&e, &s);
+        evil_send_sig(e, &def);
+        evil_send_sig(e, &s);
     }
+}
+
+static void atom_flood(void **state)
+{
+    struct evil e = session_of(good_id, "good@x");
+    uint64_t made = metric_counter(M_peer_atoms), refused = metric_counter(M_peer_refused);
+    uint32_t before = atom_count();
+
+    flood(&e, 0);
+    ends(&e);
+    e = session_of(good_id, "good@x");      /* another session is no other allowance */
+    flood(&e, 20000);
     ends(&e);
     assert_true(metric_counter(M_peer_atoms) - made >= 10000);
     assert_true(metric_counter(M_peer_atoms) - made < 12000);
     assert_true(metric_counter(M_peer_refused) - refused >= 100);
     assert_true(atom_count() - before < 12000);
+}
+
+/* It answers, but its schedulers do not move; then they do. */
+static void standing_still(void **state)
+{
+    int64_t usual = peer_degraded_ns;
+    struct evil e = session_of(good_id, "good@x");
+    peer_id id = peer_by_key(identity_key(good_id));
+    Rn__Tick m = RN__TICK__INIT;
+    struct peer_info info;
+
+    peer_degraded_ns = 50000000;
+    m.progress = 7;
+    for (int i = 0; i < 3000 && !(peer_info(id, &info) && info.degraded); i++) {
+        struct buf b = { 0 };
+
+        m.seq++;
+        wire_pack(&m.base, &b);
+        evil_send(&e, KIND_tick, b.data, b.len);
+        buf_fini(&b);
+        nap();
+    }
+    assert_true(info.degraded);
+    for (int i = 0; i < 3000 && peer_info(id, &info) && info.degraded; i++) {
+        struct buf b = { 0 };
+
+        m.seq++;
+        m.progress++;
+        wire_pack(&m.base, &b);
+        evil_send(&e, KIND_tick, b.data, b.len);
+        buf_fini(&b);
+        nap();
+    }
+    assert_false(info.degraded);
+    peer_degraded_ns = usual;
+    evil_end(&e);
 }
 
 /* Transfers that are announced and never come. */
@@ -651,7 +695,7 @@ int main(void)
         cmocka_unit_test(truncated_frame),
         cmocka_unit_test(spawn_without_right),
         cmocka_unit_test(join_inside_a_session),
-        cmocka_unit_test(atom_flood),
+        cmocka_unit_test(standing_still), cmocka_unit_test(atom_flood),
         cmocka_unit_test(fragment_flood),
         cmocka_unit_test(terms_too_deep),
         cmocka_unit_test(second_connection_of_a_living_node),
