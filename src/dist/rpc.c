@@ -126,8 +126,9 @@ static const char code_text[] =
     "    deallocate 2\n"
     "    return\n"
 
-    /* call/5 and rpc_call/5 differ in what they make of the outcome. */
-#define CALL_TEXT(name, result)                                                                   \
+    /* Node or nodes, M, F, Args, Timeout: what `ask` gives, in x0; y0 the node or nodes, y4 the
+     * deadline. Both kinds of call begin so. */
+#define DEADLINE_TEXT(name, ask)                                                                  \
     "function " name "/5\n"                                                                       \
     "    allocate 5 5\n"                                                                          \
     "    move x0 y0\n"                                                                            \
@@ -144,7 +145,11 @@ static const char code_text[] =
     "    move y2 x2\n"                                                                            \
     "    move y3 x3\n"                                                                            \
     "    line\n"                                                                                  \
-    "    call 4 request/4\n"                                                                      \
+    "    call 4 " ask "/4\n"
+
+    /* call/5 and rpc_call/5 differ in what they make of the outcome. */
+#define CALL_TEXT(name, result)                                                                   \
+    DEADLINE_TEXT(name, "request")                                                                \
     "    move x0 y0\n"                                                                            \
     "    move y4 x0\n"                                                                            \
     "    line\n"                                                                                  \
@@ -230,23 +235,7 @@ static const char code_text[] =
     "    return\n"
 
 #define MULTICALL_TEXT(name, tail)                                                                \
-    "function " name "/5\n"                                                                       \
-    "    allocate 5 5\n"                                                                          \
-    "    move x0 y0\n"                                                                            \
-    "    move x1 y1\n"                                                                            \
-    "    move x2 y2\n"                                                                            \
-    "    move x3 y3\n"                                                                            \
-    "    init_yregs [y4]\n"                                                                       \
-    "    move x4 x0\n"                                                                            \
-    "    line\n"                                                                                  \
-    "    call_ext 1 rnode_erpc:deadline/1\n"                                                      \
-    "    move x0 y4\n"                                                                            \
-    "    move y0 x0\n"                                                                            \
-    "    move y1 x1\n"                                                                            \
-    "    move y2 x2\n"                                                                            \
-    "    move y3 x3\n"                                                                            \
-    "    line\n"                                                                                  \
-    "    call 4 requests/4\n"                                                                     \
+    DEADLINE_TEXT(name, "requests")                                                               \
     "    move y4 x1\n"                                                                            \
     "    line\n"                                                                                  \
     "    call 2 gather/2\n"                                                                       \
