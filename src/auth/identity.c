@@ -161,6 +161,15 @@ bool signature_ok(const uint8_t key[NODE_KEY_BYTES], const char *label, const vo
     return ok;
 }
 
+bool node_key_parse(const char *text, uint8_t ret[NODE_KEY_BYTES])
+{
+    size_t digits = strcspn(text, " \t\r\n"), n;
+
+    return digits == 2 * NODE_KEY_BYTES &&
+           sodium_hex2bin(ret, NODE_KEY_BYTES, text, digits, NULL, &n, NULL) == 0 &&
+           n == NODE_KEY_BYTES;
+}
+
 uint64_t node_nid(const uint8_t key[NODE_KEY_BYTES])
 {
     uint8_t digest[32];

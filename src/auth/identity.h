@@ -33,6 +33,9 @@ void identity_sign(struct identity *id, const char *label, const void *data, siz
 MUST_CHECK bool signature_ok(const uint8_t key[NODE_KEY_BYTES], const char *label, const void *data,
                              size_t len, const uint8_t sig[SIGNATURE_BYTES]);
 
+/* 64 hex digits, alone or before white space. */
+bool node_key_parse(const char *text, uint8_t ret[NODE_KEY_BYTES]);
+
 /* First 8 bytes, big endian, of BLAKE2b-256("rn nid 1" and the key). */
 uint64_t node_nid(const uint8_t key[NODE_KEY_BYTES]);
 /* The 8 letters (Crockford's base 32) that people see: the first 40 bits of the nid. */

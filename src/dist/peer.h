@@ -207,6 +207,9 @@ struct peer_options {
     const char *const *listen;          /* "10.0.0.1:7465", port 0: any; NULL-terminated */
     int64_t heartbeat_ns, suspect_ns, down_ns;
     unsigned io_threads;
+    bool listed;                        /* sessions with the keys of trusted alone */
+    const uint8_t (*trusted)[NODE_KEY_BYTES];   /* must stay */
+    size_t n_trusted;
 };
 /* After ring_open (peer_ring.h), handlers and watchers. -ERR_SYSTEM with errno: cannot listen. */
 MUST_CHECK int peer_start(const struct peer_options *o);

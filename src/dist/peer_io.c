@@ -1034,7 +1034,7 @@ static peer_id find_in_ring(const char *name, size_t len, uint64_t nid, const ui
     bool found = key != NULL ? ring_lookup(key, &m) && ring_is_member(&m)
                : name != NULL ? ring_lookup_name(name, len, &m) : ring_lookup_nid(nid, &m);
 
-    if (!found || memcmp(m.key, peer_self.key, NODE_KEY_BYTES) == 0)
+    if (!found || memcmp(m.key, peer_self.key, NODE_KEY_BYTES) == 0 || !peer_is_trusted(m.key))
         return 0;
     p = io_peer(m.key, m.name);
     if (p == NULL)

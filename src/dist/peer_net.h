@@ -69,6 +69,7 @@ struct conn {
 };
 
 extern struct peer_options peer_options;
+bool peer_is_trusted(const uint8_t key[NODE_KEY_BYTES]);   /* by the options; the ring is asked besides */
 extern int64_t peer_degraded_ns;            /* 10 s; tests make it small */
 
 /* shake */

@@ -43,6 +43,15 @@ static struct {
 
 struct peer_options peer_options;
 
+bool peer_is_trusted(const uint8_t key[NODE_KEY_BYTES])
+{
+    bool found = !peer_options.listed;
+
+    for (size_t i = 0; !found && i < peer_options.n_trusted; i++)
+        found = memcmp(peer_options.trusted[i], key, NODE_KEY_BYTES) == 0;
+    return found;
+}
+
 /* --- connections ------------------------------------------------------------------------------------- */
 
 static struct conn *conn_new(int fd, bool dialler, const struct net_addr *addr)
@@ -363,6 +372,8 @@ static bool check_credentials(struct conn *c, const struct buf *payload)
     else if (memcmp(c->expect_key, any, sizeof any) != 0 &&
              memcmp(c->expect_key, b.node, NODE_KEY_BYTES) != 0)
         refuse(c, "RN0704", M_handshake_unknown, "another node answered");
+    else if (!peer_is_trusted(b.node))
+        refuse(c, "RN0714", M_handshake_unknown, "its key is not listed on this node");
     else
         ok = c->flight.purpose == FLIGHT_JOIN || ring_lets_in(c, m);
 out:

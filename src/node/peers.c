@@ -11,14 +11,18 @@
 #include "dist/peer.h"
 #include "dist/peer_ring.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static char *addresses[8];              /* where we listen, as texts; kept while we do */
+static uint8_t (*trusted)[NODE_KEY_BYTES];      /* the keys of identity/trusted */
+static size_t n_trusted;
 
 /* label@host, unless the name has a host already. */
 static void full_name(const char *name, char out[NODE_NAME_MAX + 1])
@@ -52,11 +56,44 @@ static char *key_file(const char *folder)
     return path;
 }
 
+/* The key in a file: 64 hex digits, as rnodectl keys -o wide shows them. */
+static void read_trusted(const char *dir, const char *name)
+{
+    char *path = mem_printf("%s/%s", dir, name), text[256] = "";
+    FILE *in = fopen(path, "re");
+
+    trusted = mem_realloc(trusted, (n_trusted + 1) * sizeof *trusted);
+    if (in != NULL && fgets(text, sizeof text, in) != NULL && node_key_parse(text, trusted[n_trusted]))
+        n_trusted++;
+    else
+        LOG(ERROR, "security.trusted", LOG_FIELDS("code", "RN0714"), "%s holds no key: passed over",
+            path);
+    if (in != NULL)
+        fclose(in);
+    mem_free(path);
+}
+
+static void read_all_trusted(const char *folder)
+{
+    char *dir = mem_printf("%s/identity/trusted", folder);
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    while (d != NULL && (e = readdir(d)) != NULL) {
+        if (e->d_name[0] != '.')
+            read_trusted(dir, e->d_name);
+    }
+    if (d != NULL)
+        closedir(d);
+    mem_free(dir);
+}
+
 int peers_open(struct store *st, const char *folder, const char *name, bool dev)
 {
     char full[NODE_NAME_MAX + 1], *path = key_file(folder);
     int rc;
 
+    read_all_trusted(folder);
     full_name(name, full);
     rc = ring_open(st, path, full);
     mem_free(path);
@@ -145,6 +182,8 @@ int peers_start(const struct options *o, bool dev)
         .heartbeat_ns = option_number(o, OPT_cluster_heartbeat) * 1000000,
         .suspect_ns = option_number(o, OPT_cluster_suspect_after) * 1000000,
         .down_ns = option_number(o, OPT_cluster_down_after) * 1000000,
+        .listed = strcmp(option_text(o, OPT_security_accept), "listed") == 0,
+        .trusted = (const uint8_t (*)[NODE_KEY_BYTES])trusted, .n_trusted = n_trusted,
         .io_threads = (unsigned)(sysconf(_SC_NPROCESSORS_ONLN) + 3) / 4,
     };
     struct members members = { 0 };
