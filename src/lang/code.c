@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define MOVES_MAX 1100
+#define X_REGISTERS 1024
 
 struct move { struct beam_arg from, to; bool done; };
 
@@ -23,8 +24,8 @@ struct code {
     struct beam_writer *w;
     const struct low_block *b;          /* at work */
     const struct low_block *next;       /* comes behind it, or NULL */
-    uint64_t x_set;                     /* of the first 64 */
-    uint64_t x_set_failed;              /* the same on the second way out, where it sets nothing */
+    struct x_set x_set;
+    struct x_set x_set_failed;          /* the same on the second way out, where it sets nothing */
     uint32_t line, file;                /* of the last line instruction */
     uint32_t room;                      /* words, for the instructions up to the next collection */
     struct move moves[MOVES_MAX];
@@ -71,10 +72,31 @@ static bool same_reg(struct beam_arg a, struct beam_arg b)
     return a.kind == b.kind && (a.kind == BEAM_X || a.kind == BEAM_Y) && a.u == b.u;
 }
 
+/* The registers below n. */
+static struct x_set x_below(uint32_t n)
+{
+    struct x_set s = { 0 };
+
+    for (uint32_t x = 0; x < n; x++)
+        s.bits[x / 64] |= 1ull << x % 64;
+    return s;
+}
+
+static void x_keep(struct x_set *s, const struct x_set *those)
+{
+    for (size_t i = 0; i < ARRAY_LEN(s->bits); i++)
+        s->bits[i] &= those->bits[i];
+}
+
+static bool x_holds(const struct x_set *s, uint32_t x)
+{
+    return (s->bits[x / 64] >> x % 64 & 1) != 0;
+}
+
 static void now_set(struct code *c, struct beam_arg a)
 {
-    if (a.kind == BEAM_X && a.u < 64)
-        c->x_set |= 1ull << a.u;
+    if (a.kind == BEAM_X)
+        c->x_set.bits[a.u / 64] |= 1ull << a.u % 64;
 }
 
 static void now_set_dsts(struct code *c, const struct low_instr *in)
@@ -173,17 +195,14 @@ static void move_args(struct code *c, const struct low_instr *in)
 /* --- room and live registers ------------------------------------------------------------------ */
 
 /* live registers must all hold terms: put one where there is none. Then nothing above is set. */
-static uint32_t live(struct code *c, const struct low_instr *in, uint32_t n)
+static uint32_t live(struct code *c, uint32_t n)
 {
-    for (uint32_t x = 0; x < n; x++) {
-        bool held = x < 64 && (c->x_set >> x & 1);
+    struct x_set below = x_below(n);
 
-        for (uint32_t i = 0; !held && x >= 64 && i < in->n; i++)
-            held = in->args[i].var != 0 && same_reg(reg(c, in->args[i].var), BARG_X(x));
-        if (!held)
+    for (uint32_t x = 0; x < n; x++)
+        if (!x_holds(&c->x_set, x))
             move(c, BARG_NIL, BARG_X(x));
-    }
-    c->x_set = n >= 64 ? c->x_set : c->x_set & ((1ull << n) - 1);
+    x_keep(&c->x_set, &below);
     return n;
 }
 
@@ -268,7 +287,7 @@ static void ask_room(struct code *c, const struct low_instr *in)
         c->room = 0;
     if (c->room > 0 || !is_need(need_of(in)))
         return;
-    EMIT(c, test_heap, alloc_arg(need_from(in)), BARG_U(live(c, in, in->live)));
+    EMIT(c, test_heap, alloc_arg(need_from(in)), BARG_U(live(c, in->live)));
     c->room = 1;
 }
 
@@ -433,7 +452,7 @@ static void deallocate(struct code *c)
 /* Results are in x0 ... of what left nothing else there. */
 static void take_results(struct code *c, const struct low_instr *in)
 {
-    c->x_set = in->n_dst == 0 ? 0 : (1ull << in->n_dst) - 1;
+    c->x_set = x_below(in->n_dst);
     c->room = 0;
     for (uint32_t i = 0; i < in->n_dst; i++)
         if (c->l->vars[in->dst[i]].y >= 0)
@@ -473,7 +492,7 @@ static void emit_tail_call(struct code *c, const struct low_instr *in)
     bool framed = c->b->framed;
 
     if (!framed && (in->op == LO_TAIL_FUN || in->op == LO_TAIL_APPLY)) {
-        EMIT(c, allocate, BARG_U(0), BARG_U(live(c, in, in->live)));
+        EMIT(c, allocate, BARG_U(0), BARG_U(live(c, in->live)));
         slots = BARG_U(0);
     }
     move_args(c, in);
@@ -530,7 +549,7 @@ static void emit_map(struct code *c, const struct low_instr *in)
     struct beam_arg d, s;
 
     line(c, in);
-    live(c, in, in->live);
+    live(c, in->live);
     d = dst(c, in, 0);
     s = src(c, in->args[0]);
     for (uint32_t i = 1; i < in->n; i++)
@@ -604,7 +623,7 @@ static bool whole_bytes(const struct low_instr *in)
 static void emit_bits(struct code *c, const struct low_instr *in)
 {
     line(c, in);
-    live(c, in, in->live);
+    live(c, in->live);
     for (uint32_t i = 0; i < in->n / 2u; i++)
         push_segment(c, &in->segments[i], i + 1, in->args[2 * i], in->args[2 * i + 1]);
     EMIT(c, bs_create_bin, BARG_F(0), BARG_U(0), BARG_U(in->live), BARG_U(whole_bytes(in) ? 8 : 1),
@@ -621,7 +640,7 @@ static void emit_bif(struct code *c, const struct low_instr *in, struct beam_arg
     if (in->n > 0)
         args[n++] = fail;
     if (in->bif->kind == BIF_GC)
-        args[n++] = BARG_U(live(c, in, in->live));
+        args[n++] = BARG_U(live(c, in->live));
     args[n++] = BARG_U(import_erlang(c, in->bif->name, in->n));
     for (uint32_t i = 0; i < in->n; i++)
         args[n++] = src(c, in->args[i]);
@@ -669,7 +688,7 @@ static void emit_bits_get(struct code *c, const struct low_instr *in)
         size = src(c, in->args[1]);
     if (in->n_dst > 0)
         d = dst(c, in, 0);
-    lives = BARG_U(in->op == LO_BS_SKIP || in->op == LO_BS_SKIP_UTF ? 0 : live(c, in, in->live));
+    lives = BARG_U(in->op == LO_BS_SKIP || in->op == LO_BS_SKIP_UTF ? 0 : live(c, in->live));
     switch (in->op) {
     case LO_BS_INT:
     case LO_BS_FLOAT:
@@ -690,7 +709,7 @@ static void emit_bits_get(struct code *c, const struct low_instr *in)
         lives = BARG_U(in->live);
         emit(c, in->unit == CB_UTF8 ? BOP_bs_skip_utf8
              : in->unit == CB_UTF16 ? BOP_bs_skip_utf16 : BOP_bs_skip_utf32, 4,
-             (struct beam_arg[]){ fail, context, BARG_U(live(c, in, in->live)), flags });
+             (struct beam_arg[]){ fail, context, BARG_U(live(c, in->live)), flags });
         break;
     }
     jump(c, in->to[0]);
@@ -719,7 +738,7 @@ static void emit_bits_start(struct code *c, const struct low_instr *in)
         s = in_register(c, in->args[0], n);
         n++;
     }
-    EMIT(c, bs_start_match3, label(in->to[1]), s, BARG_U(live(c, in, n)), dst(c, in, 0));
+    EMIT(c, bs_start_match3, label(in->to[1]), s, BARG_U(live(c, n)), dst(c, in, 0));
     jump(c, in->to[0]);
 }
 
@@ -838,11 +857,11 @@ static void emit_plain(struct code *c, const struct low_instr *in)
         break;
     case LO_BS_TAIL:
         EMIT(c, bs_get_tail, src(c, in->args[0]), dst(c, in, 0),
-             BARG_U(live(c, in, in->live)));
+             BARG_U(live(c, in->live)));
         break;
     case LO_BS_POSITION:
         EMIT(c, bs_get_position, src(c, in->args[0]), dst(c, in, 0),
-             BARG_U(live(c, in, in->live)));
+             BARG_U(live(c, in->live)));
         break;
     case LO_BS_SEEK:
         EMIT(c, bs_set_position, src(c, in->args[0]), src(c, in->args[1]));
@@ -954,7 +973,7 @@ static void emit_term(struct code *c, const struct low_instr *in)
          * the queue's lock twice. Nor does it ever see one of no time. */
         if (in->args[0].lit == NULL || !is_zero(in->args[0].lit))
             EMIT(c, wait_timeout, label(in->to[0]), src(c, in->args[0]));
-        c->x_set = 0;
+        c->x_set = x_below(0);
         jump(c, in->to[1]);
         break;
     case LO_TAIL_CALL:
@@ -967,7 +986,7 @@ static void emit_term(struct code *c, const struct low_instr *in)
         emit_raise(c, in);
         break;
     }
-    c->x_set_failed = in->op == LO_LOOP_REC ? 0 : c->x_set;
+    c->x_set_failed = in->op == LO_LOOP_REC ? x_below(0) : c->x_set;
     now_set_dsts(c, in);
 }
 
@@ -1006,7 +1025,7 @@ static const struct low_instr *make_frame(struct code *c)
     }
     first = in;
     need = need_from(in);
-    n = live(c, in, in->live);
+    n = live(c, in->live);
     if (is_need(need)) {
         EMIT(c, allocate_heap, BARG_U(c->b->slots), alloc_arg(need), BARG_U(n));
         c->room = 1;
@@ -1049,10 +1068,10 @@ static void pass_set(struct code *c)
         struct low_block *to = c->b->last->to[i];
 
         if (to->order > c->b->order || to->mark)
-            to->x_set &= i == 0 ? c->x_set : c->x_set_failed;
+            x_keep(&to->x_set, i == 0 ? &c->x_set : &c->x_set_failed);
     }
     if (c->b->handler != NULL)
-        c->b->handler->x_set = 0;
+        c->b->handler->x_set = x_below(0);
 }
 
 /* A block that is nothing but the end of all clauses is the label of the function itself. */
@@ -1093,7 +1112,7 @@ static void number_labels(struct code *c)
         struct low_block *b = l->blocks[i];
 
         b->mark = false;
-        b->x_set = ~0ull;
+        b->x_set = x_below(X_REGISTERS);
         b->label = c->u->next_label++;
         if (is_func_info(l, b) && i > 0)
             b->label = l->fn->info_label;
@@ -1133,7 +1152,7 @@ void code_function(struct unit *u, struct low *l)
     c->w = u->w;
     func_info(c);
     number_labels(c);
-    l->entry->x_set = l->fn->arity >= 64 ? ~0ull : (1ull << l->fn->arity) - 1;
+    l->entry->x_set = x_below(l->fn->arity);
     for (uint32_t i = 0; i < l->n_blocks; i++) {
         c->b = l->blocks[i];
         c->next = i + 1 < l->n_blocks ? l->blocks[i + 1] : NULL;

@@ -169,7 +169,7 @@ static void end_function(struct unit *u, struct low_function *f)
     frame_place(f->low);
     regs_assign(f->low);
     if (f->low->too_many)
-        unit_fail(u, -ERR_LIMIT, f->core->span, "a function needs too many registers");
+        unit_fail(u, -ERR_LIMIT, f->core->span, "a function holds more than 1000 values at once");
     else
         code_function(u, f->low);
 }

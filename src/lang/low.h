@@ -124,6 +124,9 @@ struct low_instr {
     };
 };
 
+/* The x registers that hold a term; code.c. */
+struct x_set { uint64_t bits[16]; };
+
 struct low_block {
     struct low_instr *first, *last;
     uint32_t *params;
@@ -140,7 +143,7 @@ struct low_block {
     uint32_t region;                    /* regs.c: frames that meet have one size */
     uint32_t slots;                     /* y registers of the frame */
     uint32_t stamp;
-    uint64_t x_set;                     /* code.c: of the first 64 x registers, those with a term */
+    struct x_set x_set;                 /* at its start */
     uint32_t *live_in;                  /* frame.c: variables, no order; parameters not */
     uint32_t n_live, cap_live;
 };

@@ -18,7 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* OTP's loader takes 1024 of each; some are for what code.c needs between. */
 #define X_MAX 1000
+#define Y_MAX 1000
 
 static struct low_block *next_of(const struct low_block *b, uint32_t i)
 {
@@ -157,6 +159,7 @@ static void assign_tags(struct low *l)
         struct low_block *b = l->blocks[i], *region = region_of(l, b);
 
         b->slots = region->slots + region->stamp;
+        l->too_many |= b->slots > Y_MAX;
         for (struct low_instr *in = b->first; in != NULL; in = in->next)
             if (in->op == LO_TRY)
                 l->vars[in->dst[0]].y =
