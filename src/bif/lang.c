@@ -140,6 +140,7 @@ static bool take_options(struct lang_job *j, term map)
             return false;
         j->script = mem_strdup(atom_text(script, NULL));
     }
+    j->cover = option(map, "cover") == ATOM_true;
     list = option(map, "bindings");
     if (!take_bindings(j, list != TERM_NONE ? list : TERM_NIL))
         return false;

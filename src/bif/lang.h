@@ -11,6 +11,7 @@
  *   script     name of the module that top-level statements become
  *   bindings   atoms: names that exist already; the script's main/1 takes the list of their values
  *              and returns {Value, [{Name, Value}]}
+ *   cover      true: modules note which of their statements run (lang/rata/resolve.h)
  *   libraries  binaries: earlier `library` lines whose aliases hold; Libraries are those of Source
  *
  * The compilers are above this room: a program that has them fills lang_compile_hook before
@@ -30,6 +31,7 @@ struct lang_job {
     struct job job;
     char language[32];
     char *script;                           /* NULL: no session */
+    bool cover;
     char **bindings;                        /* NULL-terminated; NULL without a session */
     struct lang_text *libraries, *texts;    /* libraries come first in the program's eyes */
     size_t n_libraries, n_texts;

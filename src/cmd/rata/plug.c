@@ -172,7 +172,7 @@ static bool compile(struct lang_job *j)
     struct view view;
     struct module_source source = { find, names, &view };
     struct rata_compile c = { .outside = &source, .script_name = j->script,
-                              .n_context = j->n_libraries };
+                              .n_context = j->n_libraries, .cover = j->cover };
 
     if (strcmp(j->language, "rata") != 0) {
         mem_free(texts);

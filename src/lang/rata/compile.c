@@ -93,7 +93,7 @@ static int front(struct rata_compile *c, const struct rata_text *texts, size_t n
     if (c->diags.n_errors > 0)
         return -ERR_FORMAT;
     *ret_program = (struct program){ .arena = &c->arena, .d = &c->diags, .outside = c->outside,
-                                     .warn = c->warn, .preset = c->preset,
+                                     .warn = c->warn, .cover = c->cover, .preset = c->preset,
                                      .script_name = c->script_name != NULL ? c->script_name
                                                                            : "Rata.Script",
                                      .n_context = c->n_context };

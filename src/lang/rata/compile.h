@@ -33,6 +33,7 @@ struct rata_compile {
     size_t n_context;               /* so many of the first texts count for their `library` only */
     bool check_only;                /* stop before code is made */
     bool warn;
+    bool cover;                     /* note what runs: resolve.h */
     /* --- the result --- */
     struct diags diags;
     struct rata_beam *beams;        /* in the order of the source; the script last */

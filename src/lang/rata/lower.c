@@ -383,6 +383,12 @@ static void add_attributes(struct lower *l)
     }
 }
 
+static void add_covered(struct lower *l)
+{
+    if (l->n_covered > 0)
+        core_add_attribute(l->m, "rata_cover", cc_list(l->m, l->covered, l->n_covered, NULL));
+}
+
 static uint64_t hash_text(const char *s, size_t len)
 {
     uint64_t h = 14695981039346656037u;         /* FNV-1a */
@@ -409,6 +415,7 @@ struct core_module *rata_lower_module(struct program *pr, struct module *m)
     }
     add_asserts(&l);
     add_attributes(&l);
+    add_covered(&l);
     return l.m;
 }
 
@@ -466,5 +473,6 @@ struct core_module *rata_lower_script(struct program *pr)
     else
         add(&l, "main",
             core_fun_new(l.m, at, NULL, 0, lower_statements(&l, &pr->script->list, VALUE)), true);
+    add_covered(&l);
     return l.m;
 }

@@ -293,6 +293,28 @@ static struct core_expr *wrap_all(struct lower *l, const struct steps *s, struct
     return rest;
 }
 
+/* The table knows that the statement is reached. */
+static void step_covered(struct lower *l, struct steps *s, const struct node *n)
+{
+    struct core_span at = lower_span(l, n->span);
+    const char *file = l->pr->d->sources[n->span.file].name;
+    const struct core_const *place[2], *row;
+    struct core_expr *args[2];
+
+    if (!l->pr->cover || n->kind == N_FUNCTION || n->kind == N_FN)
+        return;
+    place[0] = cc_bits(l->m, file, 8 * strlen(file));
+    place[1] = cc_int(l->m, at.line);
+    row = cc_tuple(l->m, place, 2);
+    l->covered = arena_grow(l->pr->arena, l->covered, l->n_covered, &l->cap_covered,
+                            sizeof *l->covered);
+    l->covered[l->n_covered++] = row;
+    args[0] = lower_atom(l, at, "$rata_cover");
+    args[1] = core_lit(l->m, at, cc_tuple(l->m, &row, 1));
+    step_add(l, s, (struct step){ .kind = STEP_SEQ, .at = at,
+                                  .value = core_remote_named(l->m, at, "ets", "insert", args, 2) });
+}
+
 /* A statement with more behind it, whose value nobody needs. */
 static void step_statement(struct lower *l, struct steps *s, struct node *n)
 {
@@ -328,6 +350,7 @@ struct core_expr *lower_statements(struct lower *l, const struct node_list *list
     for (size_t i = 0; i < list->n && rest == NULL; i++) {
         struct node *n = list->at[i];
 
+        step_covered(l, &steps, n);
         if (i + 1 == list->n || n->kind == N_RETURN)        /* what follows a return is never run */
             rest = last_statement(l, &steps, n, k);
         else

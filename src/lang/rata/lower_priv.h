@@ -30,6 +30,8 @@ struct lower {
     uint32_t *files;                    /* core file of each source; 0: not yet (index + 1) */
     bool wrap_return;                   /* `return` gives {'$return', V} */
     uint64_t hash;                      /* of the module's source, for the keys of constants */
+    const struct core_const **covered;  /* {File, Line} of statements, with pr->cover */
+    size_t n_covered, cap_covered;
 };
 
 /* --- small things (lower.c) --- */

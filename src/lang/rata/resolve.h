@@ -132,6 +132,9 @@ struct program {
     const char *script_name;        /* "Rata.Script" */
     size_t n_context;               /* the aliases of the first files hold in all others */
     bool warn;                      /* look for unused names */
+    /* Before a statement runs {{File, Line}} is put into the ETS table '$rata_cover'; the attribute
+     * rata_cover of a module lists what may come: [{File, Line}]. */
+    bool cover;
     /* REPL: names that exist already, and what the script's names are at its end. */
     const char *const *preset;      /* NULL-terminated, or NULL */
     struct binding **preset_bound;
