@@ -12,7 +12,7 @@
 
 /* --- locking: the stripe of a key, or the whole tree ------------------------------------------ */
 
-static bool key_lock(struct table *t, term key, uint32_t *ret_hash)
+ALWAYS_INLINE bool key_lock(struct table *t, term key, uint32_t *ret_hash)
 {
     if (is_ordered(t)) {
         spin_lock(&t->ordered.lock);
@@ -20,7 +20,7 @@ static bool key_lock(struct table *t, term key, uint32_t *ret_hash)
         *ret_hash = set_hash(key);
         spin_lock(&set_stripe(&t->set, *ret_hash)->lock);
     }
-    if (is_gone(t))
+    if (UNLIKELY(is_gone(t)))
         return false;
     if (UNLIKELY(t->persist != NULL))
         persist_fault(t, key, is_ordered(t) ? 0 : *ret_hash);
@@ -38,7 +38,7 @@ static void stored_one(struct table *t, term key, uint32_t hash)
     persist_submit(t, &b);
 }
 
-static void key_unlock(struct table *t, uint32_t hash)
+ALWAYS_INLINE void key_unlock(struct table *t, uint32_t hash)
 {
     if (is_ordered(t))
         spin_unlock(&t->ordered.lock);
@@ -63,14 +63,9 @@ static void all_unlock(struct table *t)
         set_unlock_all(&t->set);
 }
 
-static struct row *key_find(struct table *t, term key, uint32_t hash)
+ALWAYS_INLINE struct row *key_find(struct table *t, term key, uint32_t hash)
 {
-    struct row **link;
-
-    if (is_ordered(t))
-        return ordered_find(&t->ordered, key);
-    link = set_find(&t->set, key, hash, false);
-    return link == NULL ? NULL : *link;
+    return is_ordered(t) ? ordered_find(&t->ordered, key) : set_row(&t->set, key, hash);
 }
 
 /* Copies of the objects of key from r on, oldest first (the newest is met first). */
@@ -440,7 +435,9 @@ static term found_key(struct table *t, struct heap *h, struct row *r, uint32_t h
 
     if (r == NULL)
         return TERM_NIL;
-    key = heap_copy(h, row_key(r, t->keypos));
+    key = row_key(r, t->keypos);
+    if (is_ptr(key))
+        key = heap_copy(h, key);
     return whole ? heap_tuple2(h, key, objects_copy(t, h, r, row_key(r, t->keypos), hash))
                  : heap_tuple(h, 1, &key);
 }

@@ -3,8 +3,9 @@
  * ordered.c - a B+ tree of rows
  *
  *   O1  keys[i] of an inner node (i > 0) is a copy of its own, <= every key below child i and
- *       greater than every key below child i - 1; keys[0] is not used.
+ *       greater than every key below child i - 1; keys[0] is LEAST.
  *   O2  No leaf is empty but the root of an empty tree; leaves are linked in order.
+ *   O3  If is_small is set all keys of the node are small numbers; behind the last they are NONE.
  *
  * Deleting merges a leaf with a neighbour only when it gets empty: trees that shrink and grow
  * keep their shape, and one that only shrinks loses its leaves one by one.
@@ -17,11 +18,16 @@
 
 struct separator { term *offheap; uint32_t words; term data[]; };
 
+/* As numbers below and above all that small numbers can be. */
+#define LEAST ((term)INT64_MIN)
+#define NONE  ((term)INT64_MAX)
+
 struct inner {
     uint32_t n;             /* children */
-    term keys[INNER_CHILDREN];
-    struct separator *own[INNER_CHILDREN];  /* words of keys[i], NULL: immediate */
-    void *child[INNER_CHILDREN];
+    bool is_small;
+    term keys[NODE_KEYS];
+    struct separator *own[NODE_KEYS];  /* words of keys[i], NULL: immediate */
+    void *child[NODE_KEYS];
 };
 
 struct path { struct inner *node[HEIGHT_MAX]; uint32_t at[HEIGHT_MAX]; };
@@ -63,15 +69,33 @@ static void separator_free(struct separator *s)
 
 /* --- finding ---------------------------------------------------------------------------------- */
 
-/* How many of keys[0..n) are < key. */
-static uint32_t keys_below(const term *keys, uint32_t n, term key)
+/* How many of the keys of a node of small numbers are below limit. Eleven comparisons that do not
+ * wait for each other, and no jump: which way it goes could not be foretold. */
+ALWAYS_INLINE uint32_t smalls_below(const term keys[NODE_KEYS], int64_t limit)
 {
-    uint32_t lo = 0, hi = n;
+    uint32_t from = 0, n = 0;
 
+#pragma GCC unroll 3
+    for (uint32_t i = 7; i < NODE_KEYS - 1; i += 8)
+        from += (int64_t)keys[i] < limit;
+    from *= 8;
+#pragma GCC unroll 8
+    for (uint32_t i = 0; i < 8; i++)
+        n += (int64_t)keys[from + i] < limit;
+    return from + n;
+}
+
+/* How many of the keys of leaf are < key. */
+static uint32_t leaf_below(const struct leaf *leaf, term key)
+{
+    uint32_t lo = 0, hi = leaf->n;
+
+    if (LIKELY(leaf->is_small && is_small(key)))
+        return smalls_below(leaf->keys, (int64_t)key);
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
 
-        if (key_cmp(keys[mid], key) < 0)
+        if (key_cmp(leaf->keys[mid], key) < 0)
             lo = mid + 1;
         else
             hi = mid;
@@ -84,6 +108,8 @@ static uint32_t child_of(const struct inner *node, term key)
 {
     uint32_t lo = 1, hi = node->n;
 
+    if (LIKELY(node->is_small && is_small(key)))
+        return smalls_below(node->keys, (int64_t)key + 1) - 1;
     while (lo < hi) {
         uint32_t mid = (lo + hi) / 2;
 
@@ -119,29 +145,55 @@ static struct leaf *leaf_find(struct ordered *o, term key, struct path *path)
     return node;
 }
 
-/* For steps from key to key. */
-static struct leaf *leaf_near(struct ordered *o, term key)
+/* For steps from key to key: where key is or would be. */
+static struct leaf *leaf_near(struct ordered *o, term key, uint32_t *ret_i)
 {
-    if (o->hint == NULL || !leaf_spans(o->hint, key))
-        o->hint = leaf_find(o, key, NULL);
-    return o->hint;
+    struct leaf *leaf = o->hint;
+
+    if (LIKELY(leaf != NULL && o->hint_i < leaf->n && leaf->keys[o->hint_i] == key)) {
+        *ret_i = o->hint_i;
+        return leaf;
+    }
+    if (leaf == NULL || !leaf_spans(leaf, key))
+        leaf = o->hint = leaf_find(o, key, NULL);
+    *ret_i = leaf_below(leaf, key);
+    return leaf;
+}
+
+/* What a step gave will mostly be where the next one begins. */
+static struct place remember(struct ordered *o, struct place at)
+{
+    if (at.leaf != NULL) {
+        o->hint = at.leaf;
+        o->hint_i = at.i;
+    }
+    return at;
 }
 
 struct row *ordered_find(struct ordered *o, term key)
 {
     struct leaf *leaf = leaf_find(o, key, NULL);
-    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+    uint32_t i = leaf_below(leaf, key);
 
     return i < leaf->n && key_cmp(leaf->keys[i], key) == 0 ? leaf->rows[i] : NULL;
 }
 
 /* --- inserting -------------------------------------------------------------------------------- */
 
+/* There are no keys from i on. */
+static void keys_end(term keys[NODE_KEYS], uint32_t i)
+{
+    for (; i < NODE_KEYS; i++)
+        keys[i] = NONE;
+}
+
 static struct leaf *leaf_new(void)
 {
     struct leaf *leaf = slab_alloc(sizeof *leaf);
 
     leaf->n = 0;
+    leaf->is_small = true;
+    keys_end(leaf->keys, 0);
     leaf->prev = leaf->next = NULL;
     return leaf;
 }
@@ -151,6 +203,7 @@ static void leaf_put(struct leaf *leaf, uint32_t i, term key, struct row *r)
     memmove(&leaf->keys[i + 1], &leaf->keys[i], (leaf->n - i) * sizeof(term));
     memmove(&leaf->rows[i + 1], &leaf->rows[i], (leaf->n - i) * sizeof leaf->rows[0]);
     leaf->keys[i] = key;
+    leaf->is_small &= is_small(key);
     leaf->rows[i] = r;
     leaf->n++;
 }
@@ -163,6 +216,7 @@ static void inner_put(struct inner *in, uint32_t i, term key, struct separator *
     memmove(&in->own[i + 1], &in->own[i], move * sizeof in->own[0]);
     memmove(&in->child[i + 1], &in->child[i], move * sizeof in->child[0]);
     in->keys[i] = key;
+    in->is_small &= is_small(key);
     in->own[i] = own;
     in->child[i] = child;
     in->n++;
@@ -178,10 +232,13 @@ static struct inner *inner_split(struct inner *in, uint32_t keep, term *ret_key,
     memcpy(right->keys, &in->keys[keep], right->n * sizeof(term));
     memcpy(right->own, &in->own[keep], right->n * sizeof in->own[0]);
     memcpy(right->child, &in->child[keep], right->n * sizeof in->child[0]);
+    right->is_small = in->is_small;
+    keys_end(right->keys, right->n);
     in->n = keep;
+    keys_end(in->keys, keep);
     *ret_key = right->keys[0];
     *ret_own = right->own[0];
-    right->keys[0] = TERM_NIL;
+    right->keys[0] = LEAST;
     right->own[0] = NULL;
     return right;
 }
@@ -192,7 +249,9 @@ static void root_grow(struct ordered *o, term key, struct separator *own, void *
 
     ASSERT(o->height + 1 < HEIGHT_MAX);
     root->n = 1;
-    root->keys[0] = TERM_NIL;
+    root->is_small = true;
+    keys_end(root->keys, 0);
+    root->keys[0] = LEAST;
     root->own[0] = NULL;
     root->child[0] = o->root;
     inner_put(root, 1, key, own, right);
@@ -210,7 +269,7 @@ static void path_add(struct ordered *o, struct path *path, term key, struct sepa
         term up;
         struct separator *up_own;
 
-        if (in->n < INNER_CHILDREN) {
+        if (in->n < NODE_KEYS) {
             inner_put(in, at, key, own, right);
             return;
         }
@@ -240,7 +299,9 @@ static void leaf_split(struct ordered *o, struct path *path, struct leaf *leaf, 
     right->n = leaf->n - keep;
     memcpy(right->keys, &leaf->keys[keep], right->n * sizeof(term));
     memcpy(right->rows, &leaf->rows[keep], right->n * sizeof leaf->rows[0]);
+    right->is_small = leaf->is_small;
     leaf->n = keep;
+    keys_end(leaf->keys, keep);
     right->next = leaf->next;
     right->prev = leaf;
     leaf->next = right;
@@ -258,7 +319,7 @@ static void leaf_split(struct ordered *o, struct path *path, struct leaf *leaf, 
 
 static int64_t row_words(const struct row *r)
 {
-    return (int64_t)(ROW_BYTES(r->words) / sizeof(term));
+    return (int64_t)(row_bytes(r) / sizeof(term));
 }
 
 void ordered_insert(struct ordered *o, struct row *r)
@@ -266,7 +327,7 @@ void ordered_insert(struct ordered *o, struct row *r)
     struct path path;
     term key = row_key(r, o->keypos);
     struct leaf *leaf = leaf_find(o, key, &path);
-    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+    uint32_t i = leaf_below(leaf, key);
 
     count_add(o->words, row_words(r));
     if (i < leaf->n && key_cmp(leaf->keys[i], key) == 0) {
@@ -274,10 +335,11 @@ void ordered_insert(struct ordered *o, struct row *r)
         row_free(leaf->rows[i]);
         leaf->rows[i] = r;
         leaf->keys[i] = key;
+        leaf->is_small &= is_small(key);    /* 1.0 takes the place of 1 */
         return;
     }
     count_add(o->count, 1);
-    if (leaf->n < LEAF_ROWS)
+    if (leaf->n < NODE_KEYS)
         leaf_put(leaf, i, key, r);
     else
         leaf_split(o, &path, leaf, i, key, r);
@@ -300,10 +362,11 @@ static void inner_cut(struct inner *in, uint32_t i)
     memmove(&in->own[i], &in->own[i + 1], move * sizeof in->own[0]);
     memmove(&in->child[i], &in->child[i + 1], move * sizeof in->child[0]);
     in->n--;
+    in->keys[in->n] = NONE;
     if (i == 0 && in->n > 0) {
         separator_free(in->own[0]);
         in->own[0] = NULL;
-        in->keys[0] = TERM_NIL;
+        in->keys[0] = LEAST;
     }
 }
 
@@ -341,7 +404,7 @@ struct row *ordered_remove(struct ordered *o, term key)
 {
     struct path path;
     struct leaf *leaf = leaf_find(o, key, &path);
-    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+    uint32_t i = leaf_below(leaf, key);
     struct row *r;
 
     if (i >= leaf->n || key_cmp(leaf->keys[i], key) != 0)
@@ -350,6 +413,7 @@ struct row *ordered_remove(struct ordered *o, term key)
     leaf->n--;
     memmove(&leaf->keys[i], &leaf->keys[i + 1], (leaf->n - i) * sizeof(term));
     memmove(&leaf->rows[i], &leaf->rows[i + 1], (leaf->n - i) * sizeof leaf->rows[0]);
+    leaf->keys[leaf->n] = NONE;
     count_add(o->count, -1);
     count_add(o->words, -row_words(r));
     if (leaf->n == 0 && o->height > 0)
@@ -415,22 +479,22 @@ static struct place place_below(struct leaf *leaf, uint32_t i)
 
 struct place ordered_after(struct ordered *o, term key, bool or_equal)
 {
-    struct leaf *leaf = leaf_near(o, key);
-    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+    uint32_t i;
+    struct leaf *leaf = leaf_near(o, key, &i);
 
     if (!or_equal && i < leaf->n && key_cmp(leaf->keys[i], key) == 0)
         i++;
-    return place_at(leaf, i);
+    return remember(o, place_at(leaf, i));
 }
 
 struct place ordered_before(struct ordered *o, term key, bool or_equal)
 {
-    struct leaf *leaf = leaf_near(o, key);
-    uint32_t i = keys_below(leaf->keys, leaf->n, key);
+    uint32_t i;
+    struct leaf *leaf = leaf_near(o, key, &i);
 
     if (or_equal && i < leaf->n && key_cmp(leaf->keys[i], key) == 0)
-        return (struct place){ leaf, i };
-    return place_below(leaf, i);
+        return remember(o, (struct place){ leaf, i });
+    return remember(o, place_below(leaf, i));
 }
 
 /* Walk down with a comparison of keys to a range; behind: skip the range itself as well. The

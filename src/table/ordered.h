@@ -9,15 +9,15 @@
 
 #include "table/row.h"
 
-#define LEAF_ROWS 32
-#define INNER_CHILDREN 32
+#define NODE_KEYS 32        /* rows of a leaf, children of an inner node */
 
 /* Keys lie in the rows; the array keeps the words at hand. */
 struct leaf {
     uint32_t n;
+    bool is_small;          /* all keys are small numbers */
     struct leaf *prev, *next;
-    term keys[LEAF_ROWS];
-    struct row *rows[LEAF_ROWS];
+    term keys[NODE_KEYS];
+    struct row *rows[NODE_KEYS];
 };
 
 struct ordered {
@@ -27,6 +27,7 @@ struct ordered {
     void    *root;          /* a leaf when height is 0 */
     struct leaf *first, *last;
     struct leaf *hint;      /* found last: walks by key stay in it for a while; NULL: none */
+    uint32_t hint_i;        /* and where: looked at before it is believed */
     _Atomic int64_t count, words;   /* written under the lock, read without */
 };
 

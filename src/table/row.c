@@ -6,18 +6,21 @@
 #include "base/slab.h"
 #include "heap/blob.h"
 
-/* The words of a row point into the row or at what lives for ever: they are moved in one pass, in
- * which the pointers inside move along. */
-static void words_move(term *to, const term *from, size_t n)
+/* Copy n words that point among themselves or at what lives for ever; what points inside moves
+ * along, and is marked in map if there is one. */
+ALWAYS_INLINE void words_move(term *to, const term *from, size_t n, term *map)
 {
-    size_t bytes = n * sizeof(term);
-    term delta = (term)(uintptr_t)to - (term)(uintptr_t)from;
+    size_t bytes = n * sizeof(term), part = 0;
+    term delta = (term)(uintptr_t)to - (term)(uintptr_t)from, marks = 0;
 
     for (size_t i = 0; i < n; i++) {
         term w = from[i];
         term inside = (w - (term)(uintptr_t)from < bytes) & is_ptr(w);
         size_t raw;
 
+        for (; map != NULL && UNLIKELY(part < i / 64); marks = 0)
+            map[part++] = marks;
+        marks |= inside << i % 64;
         to[i] = w + (delta & -inside);      /* no jump: what a word is, is hard to foretell */
         if (LIKELY(!is_header(w)))
             continue;
@@ -27,36 +30,59 @@ static void words_move(term *to, const term *from, size_t n)
         for (; raw > 0; raw--, i++)
             to[i + 1] = from[i + 1];
     }
+    for (; map != NULL && part < ROW_MAP_WORDS(n); marks = 0)
+        map[part++] = marks;
 }
 
 #define SCRATCH_WORDS 256   /* most objects fit; their size is not counted first */
 
-static struct row *row_room(size_t words)
+static struct row *row_room(size_t words, bool has_map)
 {
-    struct row *r = slab_alloc(ROW_BYTES(words));
+    struct row *r = slab_alloc(sizeof *r + (words + (has_map ? ROW_MAP_WORDS(words) : 0)) *
+                                               sizeof(term));
 
     r->next = NULL;
     r->offheap = NULL;
     r->hash = 0;
     r->words = (uint32_t)words;
+    r->has_map = has_map;
     r->ghost = 0;
     return r;
+}
+
+/* Has the tuple immediate elements only? */
+static bool is_flat(term object)
+{
+    const term *at = box_ptr(object), *end = at + TUPLE_WORDS(tuple_arity(object));
+    bool flat = true;
+
+    while (++at < end)
+        flat &= !is_ptr(*at);
+    return flat;
 }
 
 struct row *row_new(term object)
 {
     term scratch[SCRATCH_WORDS], *at;
-    size_t words = term_copy_bounded(object, scratch, SCRATCH_WORDS);
+    size_t words;
     struct row *r;
 
-    if (LIKELY(words != 0)) {
-        r = row_room(words);
-        words_move(r->data, scratch, words);
+    if (is_flat(object)) {
+        r = row_room(TUPLE_WORDS(tuple_arity(object)), false);
+        memcpy(r->data, box_ptr(object), r->words * sizeof(term));
         return r;
     }
-    r = row_room(term_size_whole(object));
+    words = term_copy_bounded(object, scratch, SCRATCH_WORDS);
+    if (LIKELY(words != 0)) {
+        r = row_room(words, true);
+        words_move(r->data, scratch, words, row_map(r));
+        return r;
+    }
+    r = row_room(term_size_whole(object), true);
     at = r->data;
     term_copy_whole(object, &at, &r->offheap);
+    if (r->offheap == NULL)     /* for the map alone: others are copied by heap_copy */
+        words_move(r->data, r->data, r->words, row_map(r));
     return r;
 }
 
@@ -64,27 +90,38 @@ void row_free(struct row *r)
 {
     if (r->offheap != NULL)
         term_chain_release(r->offheap);
-    slab_free(r, ROW_BYTES(r->words));
+    slab_free(r, row_bytes(r));
 }
 
 bool row_refill(struct row *r, term object)
 {
     term scratch[SCRATCH_WORDS];
 
-    if (r->offheap != NULL || r->words > SCRATCH_WORDS ||
+    if (row_is_flat(r) && box_header(object) == r->data[0] && is_flat(object)) {
+        for (size_t i = 1; i < r->words; i++)
+            r->data[i] = box_ptr(object)[i];
+        return true;
+    }
+    if (r->offheap != NULL || !r->has_map || r->words > SCRATCH_WORDS ||
         term_copy_bounded(object, scratch, r->words) != r->words)
         return false;
-    words_move(r->data, scratch, r->words);
+    words_move(r->data, scratch, r->words, row_map(r));
     return true;
 }
 
 term row_copy_to(const struct row *r, term *to)
 {
-    if (LIKELY(row_is_flat(r)))
+    term delta = (term)(uintptr_t)to - (term)(uintptr_t)r->data;
+
+    if (LIKELY(!r->has_map)) {
         for (size_t i = 0; i < r->words; i++)
             to[i] = r->data[i];
-    else
-        words_move(to, r->data, r->words);
+        return box_term(to);
+    }
+    memcpy(to, r->data, r->words * sizeof(term));
+    for (size_t part = 0; part < ROW_MAP_WORDS(r->words); part++)
+        for (term marks = row_map(r)[part]; marks != 0; marks &= marks - 1)
+            to[64 * part + (size_t)__builtin_ctzll(marks)] += delta;
     return box_term(to);
 }
 

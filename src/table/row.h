@@ -17,12 +17,17 @@ struct row {
     struct row *next;       /* in its bucket */
     term    *offheap;       /* chain of the row's blobs */
     uint32_t hash;
-    uint32_t words : 31;    /* of data[] */
+    uint32_t words : 30;    /* of data[] */
+    uint32_t has_map : 1;   /* behind data[]: a bit for each word, set if it points into data[] */
     uint32_t ghost : 1;     /* deleted while the table was fixed */
     term     data[];        /* the tuple comes first */
 };
 
-#define ROW_BYTES(words)       (sizeof(struct row) + (words) * sizeof(term))
+#define ROW_MAP_WORDS(words)   (((size_t)(words) + 63) / 64)
+#define row_map(r)             ((r)->data + (r)->words)
+#define row_bytes(r) \
+    (sizeof(struct row) + \
+     ((r)->words + ((r)->has_map ? ROW_MAP_WORDS((r)->words) : 0)) * sizeof(term))
 #define row_object(r)          box_term((r)->data)
 #define row_key(r, keypos)     ((r)->data[keypos])  /* keypos from 1 */
 

@@ -6,15 +6,8 @@
 #include "base/alloc.h"
 #include "term/compare.h"
 
-#define ROWS_PER_BUCKET 1
+#define BUCKETS_PER_ROW 2   /* so that the first row of a bucket is mostly the one that is wanted */
 #define SPLITS_AT_ONCE  4   /* catching up after a time of being fixed, without a long pause */
-
-uint32_t set_hash(term key)
-{
-    uint64_t h = term_hash(key);
-
-    return (uint32_t)(h ^ h >> 32);
-}
 
 void set_init(struct set *s, unsigned keypos, bool is_bag, bool keep_equal)
 {
@@ -25,24 +18,10 @@ void set_init(struct set *s, unsigned keypos, bool is_bag, bool keep_equal)
     atomic_store(&s->buckets, SET_STRIPES);
 }
 
-/* Segment 0 has the first 16 buckets, segment k as many as all before it. */
-static struct row ***segment_of(struct set *s, uint64_t index, uint64_t *ret_offset)
-{
-    unsigned k;
-
-    if (index < SET_STRIPES) {
-        *ret_offset = index;
-        return &s->segment[0];
-    }
-    k = 63 - (unsigned)__builtin_clzll(index) - 3;
-    *ret_offset = index - ((uint64_t)SET_STRIPES << (k - 1));
-    return &s->segment[k];
-}
-
 static struct row **bucket_at(struct set *s, uint64_t index)
 {
     uint64_t offset;
-    struct row ***segment = segment_of(s, index, &offset);
+    struct row ***segment = set_segment(s, index, &offset);
 
     return &(*segment)[offset];
 }
@@ -63,20 +42,6 @@ __attribute__((no_sanitize("thread"))) void set_prefetch(struct set *s, uint64_t
 static uint64_t level_of(uint64_t buckets)
 {
     return (uint64_t)1 << (63 - __builtin_clzll(buckets));
-}
-
-/* Other stripes may split meanwhile, ours cannot. */
-uint64_t set_index(struct set *s, uint32_t hash)
-{
-    uint64_t buckets = atomic_load_explicit(&s->buckets, memory_order_acquire);
-    uint64_t level = level_of(buckets), index = hash & (2 * level - 1);
-
-    return index < buckets ? index : index - level;
-}
-
-static struct row **bucket_of(struct set *s, uint32_t hash)
-{
-    return bucket_at(s, set_index(s, hash));
 }
 
 void set_lock_all(struct set *s)
@@ -116,7 +81,7 @@ bool set_same_key(const struct set *s, const struct row *r, term key, uint32_t h
 
 struct row **set_find(struct set *s, term key, uint32_t hash, bool ghosts)
 {
-    struct row **link = bucket_of(s, hash);
+    struct row **link = set_bucket_of(s, hash);
 
     for (; *link != NULL; link = &(*link)->next)
         if ((*link)->hash == hash && (ghosts || !(*link)->ghost) &&
@@ -129,7 +94,7 @@ static void row_counted(struct set *s, const struct row *r, int64_t sign)
 {
     struct set_stripe *st = set_stripe(s, r->hash);
 
-    count_add(st->words, sign * (int64_t)(ROW_BYTES(r->words) / sizeof(term)));
+    count_add(st->words, sign * (int64_t)(row_bytes(r) / sizeof(term)));
     if (!r->ghost)
         count_add(st->count, sign);
 }
@@ -171,7 +136,7 @@ void set_insert_locked(struct set *s, term object, uint32_t hash)
     struct row **link = set_find(s, key, hash, true);
 
     if (link == NULL) {
-        row_link(s, bucket_of(s, hash), row_new(object), hash);
+        row_link(s, set_bucket_of(s, hash), row_new(object), hash);
         return;
     }
     if (s->is_bag) {
@@ -220,7 +185,7 @@ static void bucket_split(struct row **from, struct row **to, uint64_t mask, uint
 static void set_split(struct set *s)
 {
     uint64_t buckets = atomic_load(&s->buckets), level = level_of(buckets), offset;
-    struct row ***segment = segment_of(s, buckets, &offset);
+    struct row ***segment = set_segment(s, buckets, &offset);
     struct set_stripe *st = set_stripe(s, (uint32_t)buckets);
 
     if (*segment == NULL)
@@ -242,7 +207,7 @@ void set_grow(struct set *s)
         /* the next stripe to split speaks for all: hashes spread evenly */
         int64_t rows = count_get(s->stripe[buckets & (SET_STRIPES - 1)].count) * SET_STRIPES;
 
-        if (rows <= (int64_t)buckets * ROWS_PER_BUCKET || atomic_load(&s->fixed) > 0)
+        if (rows * BUCKETS_PER_ROW <= (int64_t)buckets || atomic_load(&s->fixed) > 0)
             return;
         if (!atomic_compare_exchange_strong(&s->growing.held, &free, 1))
             return;
@@ -276,7 +241,7 @@ static void set_join(struct set *s)
 static void segments_free(struct set *s)
 {
     uint64_t offset;
-    struct row ***first = segment_of(s, 2 * level_of(atomic_load(&s->buckets)), &offset) + 1;
+    struct row ***first = set_segment(s, 2 * level_of(atomic_load(&s->buckets)), &offset) + 1;
 
     if (first >= &s->segment[SET_SEGMENTS] || *first == NULL)
         return;

@@ -11,6 +11,7 @@
 #define TABLE_SET_H
 
 #include "table/row.h"
+#include "term/compare.h"
 
 #define SET_STRIPES 16
 #define SET_SEGMENTS 40
@@ -41,7 +42,14 @@ void set_move(struct set *s, struct set *to);
 /* Free the rows of up to n buckets from *at on, which moves; false: that was all. */
 bool set_bury(struct set *s, uint64_t *at, unsigned n);
 
-uint32_t set_hash(term key);
+/* Keys are mostly immediate: a multiplication spreads those. */
+ALWAYS_INLINE uint32_t set_hash(term key)
+{
+    uint64_t h = is_ptr(key) ? term_hash(key) : key * 0x9E3779B97F4A7C15u;
+
+    return (uint32_t)(h ^ h >> 32);
+}
+
 ALWAYS_INLINE struct set_stripe *set_stripe(struct set *s, uint32_t hash)
 {
     return &s->stripe[hash & (SET_STRIPES - 1)];
@@ -52,6 +60,49 @@ int64_t set_count(const struct set *s);
 int64_t set_words(const struct set *s);
 
 /* --- under the stripe of hash ----------------------------------------------------------------- */
+
+/* Where rows of this hash are. Other stripes may split meanwhile, ours cannot. */
+ALWAYS_INLINE uint64_t set_index(struct set *s, uint32_t hash)
+{
+    uint64_t buckets = atomic_load_explicit(&s->buckets, memory_order_acquire);
+    /* the highest power of two that is not above the number of buckets */
+    uint64_t level = (uint64_t)1 << (63 - __builtin_clzll(buckets));
+    uint64_t index = hash & (2 * level - 1);
+
+    return index < buckets ? index : index - level;
+}
+
+/* Segment 0 has the first 16 buckets, segment k as many as all before it. */
+ALWAYS_INLINE struct row ***set_segment(struct set *s, uint64_t index, uint64_t *ret_offset)
+{
+    unsigned k;
+
+    if (index < SET_STRIPES) {
+        *ret_offset = index;
+        return &s->segment[0];
+    }
+    k = 63 - (unsigned)__builtin_clzll(index) - 3;
+    *ret_offset = index - ((uint64_t)SET_STRIPES << (k - 1));
+    return &s->segment[k];
+}
+
+ALWAYS_INLINE struct row **set_bucket_of(struct set *s, uint32_t hash)
+{
+    uint64_t offset;
+    struct row ***segment = set_segment(s, set_index(s, hash), &offset);
+
+    return &(*segment)[offset];
+}
+
+/* The first row of key that is no ghost; NULL: none. */
+ALWAYS_INLINE struct row *set_row(struct set *s, term key, uint32_t hash)
+{
+    struct row *r = *set_bucket_of(s, hash);
+
+    while (r != NULL && (r->hash != hash || !term_eq(row_key(r, s->keypos), key) || r->ghost))
+        r = r->next;
+    return r;
+}
 
 /* Link to the first row of key, ghosts only if asked for; NULL: none. */
 struct row **set_find(struct set *s, term key, uint32_t hash, bool ghosts);
@@ -72,14 +123,12 @@ ALWAYS_INLINE void set_shrink(struct set *s)
 {
     uint64_t buckets = atomic_load_explicit(&s->buckets, memory_order_relaxed);
 
-    if (UNLIKELY(count_get(s->stripe[(buckets - 1) & (SET_STRIPES - 1)].count) * SET_STRIPES * 4 <
+    if (UNLIKELY(count_get(s->stripe[(buckets - 1) & (SET_STRIPES - 1)].count) * SET_STRIPES * 8 <
                  (int64_t)buckets) && buckets > SET_STRIPES)
         set_shrink_slow(s);
 }
 void set_sweep(struct set *s);          /* free the ghosts; the table is not fixed any more */
 void set_clear(struct set *s);          /* all locks held: drop every row (ghosts if fixed) */
-/* Where rows of this hash are; under its stripe. */
-uint64_t set_index(struct set *s, uint32_t hash);
 /* Ask the cache for the first row of a bucket that will be looked at soon. Under any stripe. */
 void set_prefetch(struct set *s, uint64_t index);
 /* The bucket with this index, under its stripe; NULL when there are not so many. */

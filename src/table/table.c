@@ -488,7 +488,7 @@ bool table_bury(void)
 
     if (g == NULL)
         return false;
-    if (g->is_ordered ? ordered_bury(&g->ordered, BURY_ROWS / LEAF_ROWS)
+    if (g->is_ordered ? ordered_bury(&g->ordered, BURY_ROWS / NODE_KEYS)
                       : set_bury(&g->set, &g->at, BURY_ROWS)) {
         grave_add(g);
         return true;

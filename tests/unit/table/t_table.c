@@ -270,12 +270,89 @@ static void names(void **state)
     assert_null(table_of_owner(pid_make(7, 1)));
 }
 
+/* {1, List, Tuple of n words, Text}: what points inside a row is found again wherever it is. */
+static term nested(unsigned n)
+{
+    term list = TERM_NIL, e[4], words[80] = { 0 };
+
+    for (unsigned i = 0; i < n; i++) {
+        term part = heap_cons(&heap, small_make(i), TERM_NIL);
+
+        list = heap_cons(&heap, i % 3 == 0 ? heap_tuple2(&heap, small_make(i), part) : ATOM_ok, list);
+        words[i % 80] = i % 2 == 0 ? small_make(i) : part;
+    }
+    e[0] = small_make(1);
+    e[1] = list;
+    e[2] = heap_tuple(&heap, n % 80, words);
+    e[3] = n % 5 == 0 ? heap_float(&heap, 1e300 * n) : heap_binary(&heap, "0123456789", n % 10);
+    return heap_tuple(&heap, 4, e);
+}
+
+static void rows_of_any_shape(void **state)
+{
+    struct table *t = new_table(TABLE_SET);
+
+    for (unsigned i = 0; i < 1000; i++) {
+        unsigned n = i < 150 ? i : chance(i % 7 == 0 ? 400 : 40);
+        term object = nested(n);
+
+        /* the second time into the row that is there, if it fits */
+        for (int times = 0; times < 2; times++) {
+            assert_int_equal(table_insert(t, object), 0);
+            assert_true(term_eq(car(table_lookup(t, &heap, small_make(1))), object));
+        }
+    }
+    assert_true(table_delete(t));
+}
+
+/* Small numbers of any size, large ones, floats that equal them, and what is no number. */
+static void number_keys(void **state)
+{
+    static const int64_t edge[] = { SMALL_MIN, SMALL_MIN + 1, -1, 0, 1, SMALL_MAX - 1, SMALL_MAX };
+    struct table *t = new_table(TABLE_ORDERED_SET);
+    size_t n = sizeof edge / sizeof edge[0];
+
+    for (int mixed = 0; mixed < 2; mixed++) {
+        for (int64_t i = 0; i < 3000; i++) {
+            int64_t k = (i * 7919) % 3000 * 3;
+            term key = mixed && i % 2 == 0 ? heap_float(&heap, (double)k) : small_make(k);
+
+            assert_int_equal(table_insert(t, heap_tuple2(&heap, key, small_make(i))), 0);
+        }
+        for (size_t i = 0; i < n; i++)
+            table_insert(t, heap_tuple2(&heap, small_make(edge[i]), ATOM_ok));
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(table_member(t, small_make(edge[i])), 1);
+        assert_int_equal(table_size(t), 3006);      /* of the seven only 0 was there */
+        for (int64_t k = 0; k < 9000; k++) {
+            bool is_edge = k == 1;
+
+            assert_int_equal(table_member(t, small_make(k)), k % 3 == 0 || is_edge);
+            assert_int_equal(table_member(t, heap_float(&heap, (double)k)), k % 3 == 0 || is_edge);
+        }
+        assert_int_equal(table_member(t, heap_int(&heap, INT64_MAX)), 0);
+        assert_int_equal(table_member(t, ATOM_ok), 0);
+        assert_true(tuple_elem(table_first(t, &heap, false), 0) == small_make(SMALL_MIN));
+        assert_true(tuple_elem(table_last(t, &heap, false), 0) == small_make(SMALL_MAX));
+        assert_true(is_nil(table_next(t, &heap, small_make(SMALL_MAX), false)));
+        assert_true(is_nil(table_prev(t, &heap, small_make(SMALL_MIN), false)));
+        if (mixed)
+            break;
+        table_insert(t, heap_tuple2(&heap, ATOM_ok, ATOM_ok));
+        table_insert(t, heap_tuple2(&heap, heap_int(&heap, INT64_MAX), ATOM_ok));
+        table_delete_key(t, ATOM_ok);
+        table_delete_key(t, heap_int(&heap, INT64_MAX));
+    }
+    assert_true(table_delete(t));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(set), cmocka_unit_test(ordered), cmocka_unit_test(bag),
         cmocka_unit_test(duplicate_bag), cmocka_unit_test(ordered_large),
         cmocka_unit_test(select_ranges), cmocka_unit_test(names),
+        cmocka_unit_test(rows_of_any_shape), cmocka_unit_test(number_keys),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
