@@ -6,7 +6,8 @@
  *   store/data.mdb      a compact copy of the store
  *   code/DIGEST.beam    the kept modules
  *
- * The key of the node is not in its store, so not in here either; the secrets of its cluster are.
+ * The key of the node is not in its store, so not in here either; the secrets of its cluster only if
+ * asked for.
  * Reading trusts nothing: names other than these are refused, sizes are checked against the file.
  */
 #ifndef CTL_ARCHIVE_H

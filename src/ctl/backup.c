@@ -20,9 +20,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What makes a node a member of its cluster: the secrets, and what means nothing without them. */
+static const char *const membership[] = { "secrets", "ring", "addrs", NULL };
+static const char *const nothing[] = { NULL };
+
 static int stream_store(void *arg, int fd)
 {
-    return store_backup(arg, fd);
+    return store_backup(persist_store(), fd, arg);
 }
 
 static int add_file(struct archive *a, const char *folder, const char *name)
@@ -70,8 +74,10 @@ static int add_code(struct archive *a, size_t *ret_n)
     return rc;
 }
 
-static int write_backup(const char *path, size_t *ret_modules, uint64_t *ret_bytes)
+static int write_backup(const char *path, bool with_secrets, size_t *ret_modules,
+                        uint64_t *ret_bytes)
 {
+    const char *const *leave_out = with_secrets ? nothing : membership;
     struct archive *a = NULL;
     struct buf head = { 0 };
     int rc = archive_create(path, &a);
@@ -82,7 +88,8 @@ static int write_backup(const char *path, size_t *ret_modules, uint64_t *ret_byt
                (long long)(clock_system_ns() / 1000000000));
     rc = archive_add(a, "rnode-backup", head.data, head.len);
     if (rc == 0)
-        rc = archive_add_stream(a, "store/data.mdb", stream_store, persist_store());
+        rc = archive_add_stream(a, "store/data.mdb", stream_store,
+                                (void *)(uintptr_t)leave_out);
     if (rc == 0)
         rc = add_code(a, ret_modules);
     buf_fini(&head);
@@ -109,7 +116,7 @@ void ctl_backup(struct request *rq)
         reply_done(rq, 0, 0, "the store and the code would be copied to %s", path);
         return;
     }
-    rc = write_backup(path, &modules, &bytes);
+    rc = write_backup(path, request_flag(rq, "with-secrets"), &modules, &bytes);
     if (rc < 0)
         reply_error(rq, EXIT_CANNOT_CREATE, "RN0610", NULL, NULL, "%s cannot be written: %s", path,
                     rc == -ERR_SYSTEM ? strerror(errno) : error_text(rc));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store.c - the environment: opening, checking, reading, copying
+ * store.c - the environment: opening, checking, reading
  *
  * Handles of databases are opened by the writer alone and never closed before the environment is:
  * LMDB allows only one thread to do so. At the start all that exist are opened.
@@ -467,18 +467,6 @@ void store_stats(struct store *st, struct store_stats *ret)
         ret->map_bytes = info.me_mapsize;
     }
     pthread_rwlock_unlock(&st->gate);
-}
-
-int store_backup(struct store *st, int fd)
-{
-    int rc = store_settle(st);
-
-    if (rc < 0)
-        return rc;
-    pthread_rwlock_rdlock(&st->gate);
-    rc = st->env == NULL ? EIO : mdb_env_copyfd2(st->env, fd, MDB_CP_COMPACT);
-    pthread_rwlock_unlock(&st->gate);
-    return read_rc(rc);
 }
 
 struct checked { uint64_t entries; uint8_t last[STORE_KEY_MAX]; size_t last_len; bool disorder; };

@@ -143,8 +143,10 @@ struct store_stats {
 };
 void store_stats(struct store *st, struct store_stats *ret);
 
-/* A copy of the store as it is now, without free pages, into the file fd at its present offset. */
-MUST_CHECK int store_backup(struct store *st, int fd);
+/* A copy of the store as it is now, without free pages, into the file fd at its present offset. The
+ * databases whose names are in leave_out, which ends with NULL, are not in it; unless there are none
+ * this takes the room of a second copy meanwhile. -ERR_BUSY: another copy is being made. */
+MUST_CHECK int store_backup(struct store *st, int fd, const char *const *leave_out);
 /* Read every page and look at every entry; what is wrong is appended to out as lines. 0,
  * -ERR_FORMAT or what kept it from reading. */
 MUST_CHECK int store_check(struct store *st, struct buf *out);

@@ -73,6 +73,7 @@ struct store {
     uint64_t durable, failed;       /* [lk] tickets up to these are on disk; have failed once */
     uint64_t committed;             /* [lk] and up to this one in what reads see */
     bool settle;                    /* [lk] somebody wants to read what is kept */
+    _Atomic bool copying;           /* [any] a backup is being made */
     _Atomic int failure;            /* [any] code of the failing commit, 0 */
     _Atomic uint64_t pending_bytes; /* [any] */
     _Atomic uint64_t commits;       /* [any] */

@@ -258,7 +258,7 @@ static void dropped_in_the_background(void **state)
 
 static void backup_is_a_store(void **state)
 {
-    char dir[] = "/tmp/t_store_copy.XXXXXX", path[64];
+    char dir[] = "/tmp/t_store_copy.XXXXXX", path[64], command[200];
     struct store *copy;
     struct buf b = { 0 };
     int fd;
@@ -267,11 +267,22 @@ static void backup_is_a_store(void **state)
     snprintf(path, sizeof path, "%s/data.mdb", dir);
     fd = open(path, O_RDWR | O_CREAT, 0600);
     assert_int_equal(store_put(st, "a", "saved", 5, "yes", 3), 0);
-    assert_int_equal(store_backup(st, fd), 0);
+    assert_int_equal(store_put(st, "b", "hidden", 6, "hush, hush", 10), 0);
+    assert_int_equal(store_backup(st, fd, (const char *const[]){ "b", NULL }), 0);
     close(fd);
     assert_int_equal(store_open(dir, &(struct store_options){ .map_bytes = 16 << 20 }, &copy), 0);
     assert_int_equal(store_get(copy, "a", "saved", 5, &b), 0);
+    assert_int_equal(store_get(copy, "b", "hidden", 6, &b), -ERR_NOT_FOUND);
     assert_int_equal(store_check(copy, &b), 0);
+    store_close(copy);
+    /* not even somewhere between the pairs */
+    snprintf(command, sizeof command, "grep -q yes %s && ! grep -q hush %s", path, path);
+    assert_int_equal(system(command), 0);
+    fd = open(path, O_RDWR | O_TRUNC);
+    assert_int_equal(store_backup(st, fd, (const char *const[]){ NULL }), 0);
+    close(fd);
+    assert_int_equal(store_open(dir, &(struct store_options){ .map_bytes = 16 << 20 }, &copy), 0);
+    assert_int_equal(store_get(copy, "b", "hidden", 6, &b), 0);
     store_close(copy);
     buf_fini(&b);
     snprintf(path, sizeof path, "rm -rf %s", dir);
