@@ -11,6 +11,8 @@
  *   PE1  peer->session is NULL or a session that is not ended; it is replaced under peer->lock.
  *   PE2  Every session that was put there is told as down exactly once, to every watcher, before
  *        the next of this peer is told as up.
+ *   PE3  The peer's reference goes after `ready` has been set for good: a sender that pushed just before
+ *        the end and comes to wake the loop only now finds it set, and takes no reference from zero.
  */
 #include "dist/peer_priv.h"
 
@@ -178,7 +180,8 @@ static void run_ready(struct loop_task *t)
     struct session *s = CONTAINER_OF(t, struct session, ready_task);
     int state = atomic_load_explicit(&s->state, memory_order_relaxed);
 
-    atomic_store_explicit(&s->ready, false, memory_order_seq_cst);
+    if (state != SESSION_ENDED)             /* PE3 */
+        atomic_store_explicit(&s->ready, false, memory_order_seq_cst);
     if (state == SESSION_CONNECTING && !s->begun) {
         s->begun = true;
         s->peer->transport->begin(s);
@@ -410,6 +413,8 @@ void session_end(struct session *s, enum peer_end why)
     pthread_mutex_unlock(&s->tx);
     p->transport->drop(s);
     drop_queued(s);
+    /* acq_rel: pairs with the exchange in wake; if that came first, its task holds a reference. PE3 */
+    atomic_exchange_explicit(&s->ready, true, memory_order_acq_rel);
     /* A session that fails while the end of the one before is still being told waits its turn. */
     if (p->ending != NULL) {
         s->ending_why = why;
