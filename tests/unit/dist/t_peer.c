@@ -223,6 +223,36 @@ static void losses(void **state)
     assert_true(atomic_load(&seen.count) > 0);
 }
 
+static _Atomic bool enough;
+
+static void *keep_sending(void *arg)
+{
+    uint64_t order = (uint64_t)(uintptr_t)arg;
+
+    for (uint64_t seq = 0; !atomic_load(&enough); seq++)
+        (void)!peer_send(session_any(x), make(order, seq, 8), order, PEER_NOSUSPEND, NULL);
+    return NULL;
+}
+
+/* More senders than processors: some stand still between pushing a frame and waking the loop, while
+ * the session ends under their hands (PE3). */
+static void senders_against_ends(void **state)
+{
+    pthread_t sender[ORDERS];
+
+    start(0, 200000);
+    atomic_store(&enough, false);
+    for (uintptr_t i = 0; i < ORDERS; i++)
+        assert_int_equal(pthread_create(&sender[i], NULL, keep_sending, (void *)(i + 1)), 0);
+    for (int i = 0; i < 500; i++)
+        nap();
+    atomic_store(&enough, true);
+    for (int i = 0; i < ORDERS; i++)
+        pthread_join(sender[i], NULL);
+    stop();
+    assert_true(atomic_load(&seen.downs) > 10);
+}
+
 static void sessions_by_number(void **state)
 {
     session_id first, later;
@@ -360,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_of_each_sender),
         cmocka_unit_test(losses),
+        cmocka_unit_test(senders_against_ends),
         cmocka_unit_test(sessions_by_number),
         cmocka_unit_test(busy_and_writable),
         cmocka_unit_test(long_messages),
