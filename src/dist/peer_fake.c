@@ -37,7 +37,7 @@ static struct {
     struct end end[2];
     uint64_t rnd;
     uint32_t delay_us, loss_ppm, rights;
-    struct loop_task cut_task;
+    bool stopping;                          /* [loop] nothing comes up any more */
 } fake;
 
 static uint64_t rnd(uint64_t below)
@@ -165,6 +165,8 @@ static void come_up(struct end *e)
 
 static void both_up(struct peer *p)
 {
+    if (fake.stopping)
+        return;
     if (fake.end[0].peer->ending != NULL) {
         fake.end[0].peer->after_end = both_up;
         return;
@@ -184,7 +186,10 @@ static void both_up(struct peer *p)
 
 static void fake_begin(struct session *s)
 {
-    both_up(s->peer);
+    if (fake.stopping)
+        session_end(s, PEER_END_LOCAL);     /* begun by a sender at the last moment */
+    else
+        both_up(s->peer);
 }
 
 static void fake_drop(struct session *s)
@@ -246,6 +251,7 @@ void peer_fake_start(const struct peer_fake_options *o, peer_id *ret_x, peer_id 
 
     auth_init();
     fake.loop = loop_start("fake-peers");
+    fake.stopping = false;
     fake.rnd = o->seed * 2 + 1;
     fake.delay_us = o->delay_us;
     fake.loss_ppm = o->loss_ppm;
@@ -277,7 +283,7 @@ void peer_fake_cut(void)
 
 static void stop_on_loop(void *arg)
 {
-    fake.loss_ppm = 0;
+    fake.stopping = true;
     lose_both(PEER_END_LOCAL);
     event_free(fake.timer);
 }

@@ -316,10 +316,11 @@ static bool unchecked(const struct facts *f, struct low_instr *in)
 static void constant_second(struct low_instr *in)
 {
     static const char *const ops[] = { "+", "*", "band", "bor", "bxor" };
-    struct low_val first = in->args[0];
+    struct low_val first;
 
-    if (in->n != 2 || first.lit == NULL || in->args[1].lit != NULL)
+    if (in->n != 2 || in->args[0].lit == NULL || in->args[1].lit != NULL)
         return;
+    first = in->args[0];
     for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
         if (strcmp(in->bif->name, ops[i]) == 0) {
             in->args[0] = in->args[1];
