@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * edit.c - rnode_edit: terminal() is whether there is a line editor and a terminal for it, and
- * line(Prompt) is a line of it (a binary without newline), nil at the end, interrupt for Ctrl-C
+ * line(Prompt, Words) is a line of it (a binary without newline), nil at the end, interrupt for
+ * Ctrl-C; Words is a text of words that may be completed
  */
 #include "bif/edit.h"
 
@@ -13,7 +14,7 @@ const struct edit_hooks *edit_hooks;
 
 struct edit_job {
     struct job job;
-    struct buf prompt;          /* with a NUL */
+    struct buf prompt, words;   /* with a NUL */
     struct buf line;
     enum edit_result result;
 };
@@ -22,7 +23,8 @@ static void edit_job_run(struct job *job)
 {
     struct edit_job *j = CONTAINER_OF(job, struct edit_job, job);
 
-    j->result = edit_hooks->read_line((const char *)j->prompt.data, &j->line);
+    j->result = edit_hooks->read_line((const char *)j->prompt.data, (const char *)j->words.data,
+                                      &j->line);
 }
 
 static void edit_job_free(struct job *job)
@@ -30,6 +32,7 @@ static void edit_job_free(struct job *job)
     struct edit_job *j = CONTAINER_OF(job, struct edit_job, job);
 
     buf_fini(&j->prompt);
+    buf_fini(&j->words);
     buf_fini(&j->line);
     mem_free(j);
 }
@@ -61,7 +64,7 @@ term bif_edit_line(struct process *p, const term *a)
     if (p->job != NULL) {
         j = CONTAINER_OF(p->job, struct edit_job, job);
         if (!atomic_load(&j->job.done))
-            return bif_wait(p, 1, a);
+            return bif_wait(p, 2, a);
         result = result_of(p, j);
         job_finish(p);
         return result;
@@ -71,10 +74,11 @@ term bif_edit_line(struct process *p, const term *a)
     j = MEM_NEW(struct edit_job);
     j->job.run = edit_job_run;
     j->job.free = edit_job_free;
-    if (!text_path(&j->prompt, a[0])) {
+    if (!text_path(&j->prompt, a[0]) || !text_path(&j->words, a[1])) {
         edit_job_free(&j->job);
         return bif_badarg(p);
     }
     buf_u8(&j->prompt, 0);
-    return job_submit(p, &j->job, 1, a);
+    buf_u8(&j->words, 0);
+    return job_submit(p, &j->job, 2, a);
 }

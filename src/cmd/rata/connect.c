@@ -51,7 +51,7 @@ static enum edit_result next_line(struct session *s, struct buf *out)
     ssize_t n;
 
     if (s->terminal)
-        return edit_hooks->read_line(s->more ? "  ... " : "rata> ", out);
+        return edit_hooks->read_line(s->more ? "  ... " : "rata> ", NULL, out);
     n = getline(&line, &cap, stdin);
     if (n > 0)
         buf_add(out, line, (size_t)(line[n - 1] == '\n' ? n - 1 : n));

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * line.c - libedit: history, Emacs keys, Ctrl-R
+ * line.c - libedit: history, Emacs keys, Ctrl-R, Tab
+ *
+ * Tab completes the word before the cursor: a module, a function of a module, a core function, or
+ * one of the words that come with the prompt. When there are several, and no more letters that all of
+ * them have, they are shown, functions with their arities.
  *
  * The history is kept in $XDG_STATE_HOME/rnode/history (~/.local/state by default), readable by
  * nobody else. Ctrl-C gives up the line that is being typed; while something runs, a thread that
@@ -11,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/epoch.h"
 #include "bif/edit.h"
+#include "cmd/rata/plug.h"
 #include "term/atom.h"
 #include "vm/process.h"
 #include "vm/registry.h"
@@ -20,6 +25,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,7 +34,7 @@
 static EditLine *editor;
 static History *history_lines;
 static char *history_path;
-static const char *prompt_now = "";
+static const char *prompt_now = "", *words_now = "";
 static bool interrupted;
 
 static bool is_terminal(void)
@@ -49,6 +55,98 @@ static unsigned char on_interrupt(EditLine *e, int c)
     (void)c;
     interrupted = true;
     return CC_EOF;
+}
+
+/* --- Tab -------------------------------------------------------------------------------------- */
+
+#define SHOWN_COLUMNS 78
+
+struct completion {
+    char common[256];                   /* what all begin with */
+    struct buf shown;                   /* all of them, in lines */
+    size_t n, column;
+};
+
+static void show(struct completion *c, const char *word, int arity)
+{
+    struct buf text = { 0 };
+
+    if (arity >= 0)
+        buf_printf(&text, "%s/%d  ", word, arity);
+    else
+        buf_printf(&text, "%s  ", word);
+    if (c->column + text.len > SHOWN_COLUMNS) {
+        buf_str(&c->shown, "\r\n");
+        c->column = 0;
+    }
+    c->column += text.len;
+    buf_add(&c->shown, text.data, text.len);
+    buf_fini(&text);
+}
+
+static void found(void *arg, const char *word, int arity)
+{
+    struct completion *c = arg;
+    size_t same = 0;
+
+    if (c->n++ == 0)
+        snprintf(c->common, sizeof c->common, "%s", word);
+    while (c->common[same] != 0 && c->common[same] == word[same])
+        same++;
+    c->common[same] = 0;
+    show(c, word, arity);
+}
+
+static void find_words(struct completion *c, const char *start)
+{
+    char word[256];
+
+    for (const char *at = words_now; *at != 0;) {
+        size_t len = strcspn(at, " ");
+
+        if (len > 0 && len < sizeof word && strncmp(at, start, strlen(start)) == 0) {
+            memcpy(word, at, len);
+            word[len] = 0;
+            found(c, word, -1);
+        }
+        at += len + (at[len] == ' ');
+    }
+    rata_complete(start, found, c);
+}
+
+static bool is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+           || strchr("_.:?!", c) != NULL;
+}
+
+static unsigned char on_tab(EditLine *e, int key)
+{
+    const LineInfo *line = el_line(e);
+    const char *at = line->cursor;
+    struct completion c = { .n = 0 };
+    char start[128];
+    unsigned char answer = CC_ERROR;
+    size_t len;
+
+    (void)key;
+    while (at > line->buffer && is_word(at[-1]))
+        at--;
+    len = (size_t)(line->cursor - at);
+    if (words_now == NULL || len >= sizeof start)
+        return CC_ERROR;
+    memcpy(start, at, len);
+    start[len] = 0;
+    find_words(&c, start);
+    if (c.n > 0 && strlen(c.common) > len) {
+        answer = el_insertstr(e, c.common + len) == 0 ? CC_REFRESH : CC_ERROR;
+    } else if (c.n > 1) {
+        printf("\r\n%s\r\n", buf_cstr(&c.shown));
+        fflush(stdout);
+        answer = CC_REDISPLAY;
+    }
+    buf_fini(&c.shown);
+    return answer;
 }
 
 /* Where the history is, its folders made; NULL when there is no home. */
@@ -94,6 +192,8 @@ static void editor_open(void)
     el_set(editor, EL_SETTY, "-d", "-isig", NULL);
     el_set(editor, EL_ADDFN, "rata-interrupt", "give up this line", on_interrupt);
     el_set(editor, EL_BIND, "^C", "rata-interrupt", NULL);
+    el_set(editor, EL_ADDFN, "rata-complete", "complete the word", on_tab);
+    el_set(editor, EL_BIND, "^I", "rata-complete", NULL);
     el_set(editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(editor, NULL);
 }
@@ -130,7 +230,7 @@ static void *interrupt_main(void *arg)
     return NULL;
 }
 
-static enum edit_result read_line(const char *prompt, struct buf *out)
+static enum edit_result read_line(const char *prompt, const char *words, struct buf *out)
 {
     const char *line;
     int n = 0;
@@ -140,6 +240,7 @@ static enum edit_result read_line(const char *prompt, struct buf *out)
     if (editor == NULL)
         return EDIT_END;
     prompt_now = prompt;
+    words_now = words;
     interrupted = false;
     line = el_gets(editor, &n);
     if (interrupted) {

@@ -199,6 +199,51 @@ static bool compile(struct lang_job *j)
     return true;
 }
 
+/* --- names for the editor --------------------------------------------------------------------- */
+
+static bool begins(const char *word, const char *start)
+{
+    return strncmp(word, start, strlen(start)) == 0;
+}
+
+/* Functions of the module in front of the last point of start. */
+static void complete_functions(struct view *v, const char *start, size_t point, rata_found found,
+                               void *arg)
+{
+    struct buf name = { 0 }, word = { 0 };
+    const struct known_module *m;
+
+    buf_printf(&name, "Rata.%.*s", (int)point, start);
+    m = find(v, buf_cstr(&name));
+    for (size_t i = 0; m != NULL && i < m->n; i++) {
+        const struct known_function *f = &m->functions[i];
+
+        word.len = 0;
+        buf_printf(&word, "%.*s.%s", (int)point, start, f->name);
+        if (begins(buf_cstr(&word), start))
+            found(arg, buf_cstr(&word), f->constant ? -1 : (int)f->arity);
+    }
+    buf_fini(&name);
+    buf_fini(&word);
+}
+
+void rata_complete(const char *start, rata_found found, void *arg)
+{
+    const char *point = strrchr(start, '.');
+    struct view v;
+
+    view_init(&v);
+    for (const char *const *at = names(&v); at != NULL && *at != NULL; at++)
+        if (*start != 0 && begins(*at, start))
+            found(arg, *at, -1);
+    if (point != NULL)
+        complete_functions(&v, start, (size_t)(point - start), found, arg);
+    for (size_t i = 0; i < n_core_fns; i++)
+        if (begins(core_fns[i].name, start))
+            found(arg, core_fns[i].name, core_fns[i].arity);
+    view_fini(&v);
+}
+
 void rata_plug(void)
 {
     lang_compile_hook = compile;
