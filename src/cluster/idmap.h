@@ -27,7 +27,8 @@ void  idmap_put(struct idmap *m, uint64_t id, void *value); /* replaces; value i
 void *idmap_take(struct idmap *m, uint64_t id);             /* removes; what was there, or NULL */
 
 #define IDMAP_EACH(m, slot)                                                             \
-    for (struct idmap_slot *slot = (m)->slots, *end_ = slot + (m)->cap; slot < end_; slot++) \
+    for (struct idmap_slot *slot = (m)->slots;                                          \
+         slot != NULL && slot < (m)->slots + (m)->cap; slot++)                          \
         if (slot->value != NULL)
 
 #endif
