@@ -53,7 +53,8 @@ def metrics(path):
             continue
         seen = name
         label = labels.split("=")[0]
-        print(f".It Ic rnode_{name} Pq {kinds[kind]}{', by ' + label if label else ''}\n"
+        prefix = "" if name.startswith("process_") else "rnode_"
+        print(f".It Ic {prefix}{name} Pq {kinds[kind]}{', by ' + label if label else ''}\n"
               f"{text(help_text[:1].upper() + help_text[1:])}.")
     print(".El\n.Sh SEE ALSO\n.Xr rnodectl 1 ,\n.Xr rnoded.conf 5 ,\n.Xr rnoded 8")
 

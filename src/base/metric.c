@@ -295,6 +295,11 @@ static const char *const kind_names[] = {
     [METRIC_GAUGE] = "gauge", [METRIC_TOTAL] = "counter",
 };
 
+const char *metric_prefix(const char *name)
+{
+    return strncmp(name, "process_", strlen("process_")) == 0 ? "" : "rnode_";
+}
+
 /* Whole numbers without a fraction; everything else so that it reads back as the same double. */
 static void write_value(struct buf *out, double v)
 {
@@ -308,7 +313,7 @@ static void write_value(struct buf *out, double v)
 static void write_head(struct writer *w, const struct metric_sample *s)
 {
     size_t len = strlen(s->name);
-    const char *help = s->help;
+    const char *prefix = metric_prefix(s->name);
     bool counter = s->kind == METRIC_COUNTER || s->kind == METRIC_TOTAL;
 
     if (w->family != NULL && strcmp(w->family, s->name) == 0)
@@ -316,8 +321,8 @@ static void write_head(struct writer *w, const struct metric_sample *s)
     w->family = s->name;
     if (counter && w->format == METRIC_OPENMETRICS)
         len -= strlen("_total");
-    buf_printf(w->out, "# HELP rnode_%.*s %s\n", (int)len, s->name, help);
-    buf_printf(w->out, "# TYPE rnode_%.*s %s\n", (int)len, s->name, kind_names[s->kind]);
+    buf_printf(w->out, "# HELP %s%.*s %s\n", prefix, (int)len, s->name, s->help);
+    buf_printf(w->out, "# TYPE %s%.*s %s\n", prefix, (int)len, s->name, kind_names[s->kind]);
 }
 
 static void write_series(struct buf *out, const char *name, const char *suffix, const char *labels,
@@ -325,7 +330,7 @@ static void write_series(struct buf *out, const char *name, const char *suffix, 
 {
     bool both = *labels != 0 && *more != 0;
 
-    buf_printf(out, "rnode_%s%s", name, suffix);
+    buf_printf(out, "%s%s%s", metric_prefix(name), name, suffix);
     if (*labels != 0 || *more != 0)
         buf_printf(out, "{%s%s%s}", labels, both ? "," : "", more);
 }

@@ -63,6 +63,10 @@ struct metric_sample {
     uint64_t count, buckets[METRIC_BUCKETS];
 };
 
+/* What stands before a name where others read it: "rnode_", or nothing for process_*, which are called
+ * so everywhere. */
+const char *metric_prefix(const char *name);
+
 /* Visit all series in the order of the table. Strings are lent for the duration of the visit. */
 void metric_visit(void (*visit)(void *arg, const struct metric_sample *s), void *arg);
 

@@ -76,8 +76,9 @@ term bif_statistics_1(struct process *p, const term *a)
     case ATOM_context_switches:
         return heap_tuple2(&p->heap, heap_uint(&p->heap, t.switches), small_make(0));
     case ATOM_garbage_collection:
-        return heap_tuple3(&p->heap, heap_uint(&p->heap, t.collections),
-                           heap_uint(&p->heap, t.reclaimed_words), small_make(0));
+        return heap_tuple3(&p->heap, heap_uint(&p->heap, t.collections[0] + t.collections[1]),
+                           heap_uint(&p->heap, t.reclaimed_words[0] + t.reclaimed_words[1]),
+                           small_make(0));
     case ATOM_io:
         return in_out(p);
     case ATOM_run_queue:

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/units.h"
 #include "beam/file.h"
 #include "bif/bif.h"
@@ -493,6 +494,8 @@ static void record(struct request *rq, struct deployment *d, const struct buf *m
                     "the modules run, but the deployment was not recorded: a restart loses it");
         return;
     }
+    metric_inc(strcmp(old_state, "rolled back") == 0 ? M_deployed_back : M_deployed_ok);
+    metric_time(M_deployment, clock_monotonic_ns() - start_ns);
     LOG(NOTICE, "deploy.done", LOG_FIELDS("user", d->user), "d%" PRIu32 " is live: %" PRIu32
         " modules changed", d->id, d->changed);
     reply_deployed(rq, d, before, start_ns);
@@ -632,16 +635,20 @@ void ctl_deploy(struct request *rq)
     size_t open_calls = 0;
 
     deploy_live(&p.live);
-    if (!take_request(&p))
+    if (!take_request(&p)) {
+        metric_inc(M_deployed_refused);
         goto out;
+    }
     if (is_step(&p, "sign")) {
         sign_plan(&p, target != NULL ? target : "");
         reply_chunk(rq, RNODE__CONTROL__CHUNK__STREAM__OUTPUT, p.offer.data, p.offer.len);
         reply_done(rq, 0, 0, "%s", "");
         goto out;
     }
-    if (!check_calls(&p, &open_calls) || !prepare_all(&p))
+    if (!check_calls(&p, &open_calls) || !prepare_all(&p)) {
+        metric_inc(M_deployed_refused);
         goto out;
+    }
     say_check(&p, open_calls);
     if (is_step(&p, "stage") || rq->msg->dry_run) {
         bool keep = !rq->msg->dry_run;

@@ -13,6 +13,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/metric.h"
 #include "base/units.h"
 #include "beam/file.h"
 #include "ctl/run.h"
@@ -244,6 +245,13 @@ static int load_live(void)
     return rc;
 }
 
+static void measure(struct metric_sink *sink, void *arg)
+{
+    pthread_mutex_lock(&deploys.lock);
+    metric_emit(sink, M_deployment_last, NULL, (double)deploys.live.time_ns / 1e9);
+    pthread_mutex_unlock(&deploys.lock);
+}
+
 int deploy_open(const char *folder, struct store *st, bool sync)
 {
     deploys.store = st;
@@ -251,6 +259,7 @@ int deploy_open(const char *folder, struct store *st, bool sync)
     deploys.code_dir = mem_printf("%s/code", folder);
     if (mkdir(deploys.code_dir, 0700) < 0 && errno != EEXIST)
         return -ERR_SYSTEM;
+    metric_collector_add(measure, NULL);
     return load_live();
 }
 

@@ -48,7 +48,7 @@ static void send_metric(void *arg, const struct metric_sample *s)
         snprintf(value, sizeof value, "%llu in %.6g s", (unsigned long long)s->count, s->value);
     else
         snprintf(value, sizeof value, "%.15g", s->value);
-    name = mem_printf("rnode_%s", s->name);
+    name = mem_printf("%s%s", metric_prefix(s->name), s->name);
     reply_row(q->rq, (struct cell[]){ CELL_TEXT(name), CELL_TEXT(s->labels), CELL_TEXT(value),
                                       CELL_TEXT(kinds[s->kind]), CELL_TEXT(s->help) },
               ARRAY_LEN(metric_columns));
@@ -65,7 +65,7 @@ static void send_catalogue(struct request *rq)
 
     reply_head(rq, "rnode.metrics-catalogue/1", catalogue_columns, ARRAY_LEN(catalogue_columns), false);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        char *name = mem_printf("rnode_%s", rows[i].name);
+        char *name = mem_printf("%s%s", metric_prefix(rows[i].name), rows[i].name);
 
         if (rows[i].help[0] != 0)
             reply_row(rq, (struct cell[]){ CELL_TEXT(name), CELL_TEXT(kinds[rows[i].kind]),

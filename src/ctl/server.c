@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "ctl/exits.h"
+#include "ctl/handlers.h"
 #include "ctl/node_api.h"
 
 #include <errno.h>
@@ -306,6 +307,7 @@ static _Atomic uint64_t request_counts[CMD_COUNT][2];
 
 static void collect_requests(struct metric_sink *sink, void *arg)
 {
+    metric_emit(sink, M_trace_sessions, NULL, (double)trace_session_count());
     for (size_t i = 0; i < CMD_COUNT; i++) {
         for (size_t failed = 0; failed < 2; failed++) {
             uint64_t n = atomic_load_explicit(&request_counts[i][failed], memory_order_relaxed);

@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/metric.h"
 #include "base/units.h"
 #include "ctl/exits.h"
 #include "ctl/server.h"
@@ -50,6 +51,11 @@ static _Atomic size_t nsessions;
 static const struct column trace_columns[] = {
     { "time", COL_TEXT, false }, { "pid", COL_TEXT, false }, { "event", COL_TEXT, false },
 };
+
+size_t trace_session_count(void)
+{
+    return atomic_load(&nsessions);
+}
 
 /* --- the end ------------------------------------------------------------------------ */
 
@@ -132,6 +138,7 @@ static void emit(struct session *s, term pid, struct buf *event)
     reply_row(s->rq, (struct cell[]){ CELL_TEXT(when), CELL_TEXT(buf_cstr(&who)),
                                       CELL_TEXT(buf_cstr(event)) }, 3);
     buf_fini(&who);
+    metric_inc(M_trace_events);
     if (++s->events >= s->events_max && !s->ending) {
         s->ending = true;
         event_active(s->timer, EV_TIMEOUT, 1); /* any thread: the base has locks */

@@ -67,7 +67,10 @@ struct peer_info {
     uint32_t   load;                    /* 0...10,000; from the last tick */
     bool       degraded;                /* it answers, but its schedulers stand still */
     int64_t    load_at_ns;              /* monotonic, when that came */
-    uint64_t   queued_bytes, sent_bytes, received_bytes;
+    uint64_t   queued_bytes;
+    uint64_t   sent_bytes, received_bytes, sent_frames, received_frames;    /* of the session */
+    uint64_t   late_beats;              /* heartbeats that came late, of all sessions */
+    int64_t    skew_us;                 /* their clock minus ours, from the last tick */
 };
 
 /* The peer of this name (bytes of the atom, no NUL needed) or nid; 0: no member is called so. The

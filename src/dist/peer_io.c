@@ -444,9 +444,11 @@ static void take_tick(struct session *s, const Rn__Tick *m)
     struct peer *p = s->peer;
     bool degraded = stands_still(io, m->progress, now), was;
 
+    spin_lock(&p->lock);
+    if (io->echo_at_ns != 0 && now - io->echo_at_ns > 2 * peer_options.heartbeat_ns)
+        p->info.late_beats++;
     io->echo_seq = m->seq;
     io->echo_at_ns = now;
-    spin_lock(&p->lock);
     if (m->echo != 0 && m->echo == io->tick_seq) {
         int64_t rtt = (now - io->tick_sent_ns) / 1000 - m->echo_us;
 
@@ -454,8 +456,11 @@ static void take_tick(struct session *s, const Rn__Tick *m)
     }
     p->info.load = m->load < 10000 ? m->load : 10000;
     p->info.load_at_ns = p->info.last_heard_ns = now;
+    p->info.skew_us = (int64_t)m->wall_us + p->info.rtt_us / 2 - clock_system_ns() / 1000;
     p->info.received_bytes = io->bytes_in;
     p->info.sent_bytes = io->bytes_out;
+    p->info.received_frames = s->stream.frames_in;
+    p->info.sent_frames = atomic_load_explicit(&s->stream.frames_out, memory_order_relaxed);
     was = p->info.degraded;
     p->info.degraded = degraded;
     spin_unlock(&p->lock);

@@ -87,7 +87,8 @@ struct stream {
     uint64_t sent;                          /* bytes of lanes 1 and 2, in all */
     _Atomic uint64_t granted;               /* [any] by the peer, in all; only grows */
     struct dict_out *dict_out;              /* NULL until needed */
-    uint64_t records_out, frames_out;
+    uint64_t records_out;
+    _Atomic uint64_t frames_out;            /* [any] reads: a figure */
     /* in: [loop] */
     struct transfer_in *in_first;
     unsigned in_count;

@@ -446,7 +446,9 @@ static bool write_first(struct stream *st, struct frame_queue *q, struct builder
     queue_pop(q);
     if (q != &st->lane[LANE_CONTROL])
         st->sent += f->len + sig_atoms_len(slots, f->n_atoms);
-    st->frames_out++;
+    atomic_store_explicit(&st->frames_out,
+                          atomic_load_explicit(&st->frames_out, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     session_left(st->session, frame_weight(f));
     peer_frame_free(f);
     return true;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/epoch.h"
 #include "base/errors.h"
+#include "base/metric.h"
 #include "heap/etf.h"
 #include "heap/external.h"
 #include "term/atom.h"
@@ -446,9 +447,13 @@ static int rx_spawn_request(const struct peer_rx *rx)
     if (args == TERM_NONE || list_length(args) < 0 || list_length(args) > 255 ||
         leader == TERM_NONE || !is_pid(leader)) {
         send_spawn_reply(s, rx->sig->from, rx->sig->ref, 0, TERM_NONE, ATOM_badarg);
+        metric_inc(M_spawn_in_error);
         rc = -ERR_LIMIT;
     } else if (!spawn_allowed(s) || spawn_child(rx, s, ref, args, leader) == TERM_NONE) {
         send_spawn_reply(s, rx->sig->from, rx->sig->ref, 0, TERM_NONE, ATOM_system_limit);
+        metric_inc(M_spawn_in_error);
+    } else {
+        metric_inc(M_spawn_in_ok);
     }
     heap_fini(&bag);
     heap_fini(&side);

@@ -437,6 +437,7 @@ static void shrink(struct heap *h, struct gc_request *req)
 static void run_full(struct heap *h, struct gc_request *req)
 {
     collect_full(h, req, full_block_words(h, req));
+    req->ret_full = true;
     req->flags &= ~(unsigned)GC_PURGE_LITERALS;
     shrink(h, req);
 }
@@ -459,6 +460,7 @@ void gc_collect(struct heap *h, struct gc_request *req)
 
     ASSERT(h->lo != NULL && h->H <= h->E);
     req->ret_copied_words = 0;
+    req->ret_full = false;
     if (req->flags != 0 || h->young_gcs >= h->fullsweep_after || !prepare_old(h)) {
         run_full(h, req);
     } else {

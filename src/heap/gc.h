@@ -29,6 +29,7 @@ struct gc_request {
     uintptr_t purge_lo, purge_hi;
     size_t   max_words;     /* 0: none; when the live data is above it, ret_over is set */
     bool     ret_over;
+    bool     ret_full;      /* it was, or became, a full one */
     uint64_t ret_copied_words, ret_reclaimed_words;
 };
 

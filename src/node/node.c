@@ -43,6 +43,7 @@
 #include <event2/event.h>
 #include <event2/thread.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,20 +230,53 @@ static int reload_all(struct buf *out)
     return 0;
 }
 
-static struct { bool good; double at; } last_reload = { true, 0 };    /* [loop]; metrics read it */
+/* --- what metrics say of the configuration ------------------------------------------- */
 
-static void collect_reload(struct metric_sink *sink, void *arg)
+static struct {
+    pthread_mutex_t lock;
+    bool good;                      /* [lk] the last reload worked */
+    double at;                      /* [lk] when that was, 0: never */
+    char env[64];                   /* [lk] the label env of this node, or nothing */
+} known = { .lock = PTHREAD_MUTEX_INITIALIZER, .good = true };
+
+static void note_env(const struct options *o)
 {
-    metric_emit(sink, M_reload_success, NULL, last_reload.good);
-    metric_emit(sink, M_reload_time, NULL, last_reload.at);
+    const char *const *items = option_items(o, OPT_node_labels);
+    const char *env = "";
+
+    for (size_t i = 0; items[i] != NULL; i++)
+        if (strncmp(items[i], "env=", 4) == 0)
+            env = items[i] + 4;
+    pthread_mutex_lock(&known.lock);
+    snprintf(known.env, sizeof known.env, "%s", env);
+    pthread_mutex_unlock(&known.lock);
+}
+
+static void collect_node(struct metric_sink *sink, void *arg)
+{
+    struct buf labels = { 0 };
+    char letters[NODE_LETTERS];
+
+    metric_label(&labels, "node", node.name);
+    metric_label(&labels, "id", nid_letters(peer_self.nid, letters));
+    pthread_mutex_lock(&known.lock);
+    metric_label(&labels, "env", known.env);
+    metric_emit(sink, M_reload_success, NULL, known.good);
+    metric_emit(sink, M_reload_time, NULL, known.at);
+    pthread_mutex_unlock(&known.lock);
+    metric_emit(sink, M_node_info, buf_cstr(&labels), 1);
+    buf_fini(&labels);
 }
 
 static int node_reload(struct buf *out)
 {
     int rc = reload_all(out);
 
-    last_reload.good = rc == 0;
-    last_reload.at = (double)clock_system_ns() / 1e9;
+    pthread_mutex_lock(&known.lock);
+    known.good = rc == 0;
+    known.at = (double)clock_system_ns() / 1e9;
+    pthread_mutex_unlock(&known.lock);
+    note_env(node.start->options);
     return rc;
 }
 
@@ -477,8 +511,9 @@ static int start_web(const struct options *o)
 
     if (node_api.dev && strcmp(o->value[OPT_listen_http].origin, "default") == 0)
         wo.listen = any_port;
-    collect_start(node.name, PACKAGE_VERSION);
-    metric_collector_add(collect_reload, NULL);
+    collect_start(PACKAGE_VERSION);
+    note_env(o);
+    metric_collector_add(collect_node, NULL);
     if (wo.listen[0] == NULL)
         return 0;
     rc = web_start(&wo, &complaint);

@@ -111,11 +111,15 @@ static bool measure_one(void *arg, const struct peer_info *p)
     l = buf_cstr(&labels);
     metric_emit(arg, M_peer_rtt, l, p->rtt_us / 1e6);
     metric_emit(arg, M_peer_queue, l, (double)p->queued_bytes);
+    metric_emit(arg, M_peer_skew, l, (double)p->skew_us / 1e6);
+    metric_emit(arg, M_peer_late, l, (double)p->late_beats);
     buf_str(&labels, ",direction=\"in\"");
     metric_emit(arg, M_peer_bytes, buf_cstr(&labels), (double)p->received_bytes);
+    metric_emit(arg, M_peer_messages, buf_cstr(&labels), (double)p->received_frames);
     labels.len -= sizeof ",direction=\"in\"" - 1;
     buf_str(&labels, ",direction=\"out\"");
     metric_emit(arg, M_peer_bytes, buf_cstr(&labels), (double)p->sent_bytes);
+    metric_emit(arg, M_peer_messages, buf_cstr(&labels), (double)p->sent_frames);
     buf_fini(&labels);
     return true;
 }

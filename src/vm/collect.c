@@ -72,7 +72,7 @@ bool process_collect(struct process *p, size_t need, unsigned live, unsigned fla
         .spans = spans, .need_words = need, .flags = flags,
         .max_words = p->ext != NULL ? p->ext->max_heap_words : 0,
     };
-    int64_t start;
+    int64_t start, took;
 
     if (p->ext != NULL && p->ext->collect_full) {
         p->ext->collect_full = false;
@@ -86,13 +86,14 @@ bool process_collect(struct process *p, size_t need, unsigned live, unsigned fla
         literals_let_go(p, need, live);
         literals_answered();
     }
-    metric_time((req.flags & GC_FULL) != 0 ? M_gc_pause_full : M_gc_pause_young,
-                clock_monotonic_ns() - start);
+    took = clock_monotonic_ns() - start;
+    metric_time(req.ret_full ? M_gc_pause_full : M_gc_pause_young, took);
     if (p->sched != NULL)
         charge(p, (int64_t)(req.ret_copied_words / 16));
     if (sched_self != NULL) {
-        counter_add(&sched_self->priv->collections, 1);
-        counter_add(&sched_self->priv->reclaimed_words, req.ret_reclaimed_words);
+        counter_add(&sched_self->priv->collections[req.ret_full], 1);
+        counter_add(&sched_self->priv->reclaimed_words[req.ret_full], req.ret_reclaimed_words);
+        counter_add(&sched_self->priv->gc_ns, (uint64_t)took);
     }
     return !req.ret_over || over_limit(p);
 }

@@ -457,6 +457,7 @@ bool process_send(struct process *sender, term to, term msg)
     }
     if (box_is(to, HK_REF)) {
         send_alias(sender, to, msg);
+        metric_inc(M_sent_local);
         return true;
     }
     if (is_pid(to) || is_ref(to) || is_port(to) ||

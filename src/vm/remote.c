@@ -7,6 +7,7 @@
  */
 #include "vm/remote.h"
 
+#include "base/metric.h"
 #include "heap/etf.h"
 #include "heap/external.h"
 #include "term/ids.h"
@@ -113,6 +114,8 @@ enum remote_sent remote_send(struct process *p, term to, term msg, unsigned flag
     if (vm_remote == NULL || (!is_tuple(to) && id_node(to) == NULL))
         return REMOTE_OK;       /* nobody there: a message to a dead process */
     sent = vm_remote->send(p, to, msg, flags);
+    if (sent == REMOTE_OK || sent == REMOTE_BUSY)
+        metric_inc(M_sent_remote);
     if (sent == REMOTE_BUSY && p != NULL)
         suspend_self(p);
     return sent;

@@ -9,6 +9,7 @@
  */
 #include "vm/remote.h"
 
+#include "base/metric.h"
 #include "vm/process_priv.h"
 
 /* --- asking ------------------------------------------------------------------------------------- */
@@ -124,6 +125,7 @@ enum signal_effect remote_spawn_reply(struct process *p, struct sig *sig)
         sig_free(sig);
         return EFFECT_NONE;
     }
+    metric_inc(ok ? M_spawn_out_ok : M_spawn_out_error);
     if (ok) {
         effect = tell(p, r, true, remote_shown(&p->heap, sig->session, sig->from));
         bind(p, key, sig);

@@ -697,17 +697,21 @@ static struct process *search(struct sched *s)
 /* Nothing of our own is ready: what others have, or NULL after a sleep. */
 static struct process *find_or_sleep(struct sched *s)
 {
-    int64_t since = clock_monotonic_ns();
+    int64_t since = clock_monotonic_ns(), now;
     struct process *p;
 
     atomic_store_explicit(&s->priv->idle_since_ns, since, memory_order_relaxed);
     p = search(s);
-    if (p == NULL)
+    now = clock_monotonic_ns();
+    counter_add(&s->priv->search_ns, (uint64_t)(now - since));
+    if (p == NULL) {
         sleep_until_woken(s);
+        now = clock_monotonic_ns();
+    }
     /* Who borrowed it meanwhile has counted the time before, and begun anew. */
     since = atomic_load_explicit(&s->priv->idle_since_ns, memory_order_relaxed);
     atomic_store_explicit(&s->priv->idle_since_ns, 0, memory_order_relaxed);
-    counter_add(&s->priv->idle_ns, (uint64_t)(clock_monotonic_ns() - since));
+    counter_add(&s->priv->idle_ns, (uint64_t)(now - since));
     return p;
 }
 
@@ -721,6 +725,16 @@ void sched_note_literals(struct sched *s)
         s->priv->literals_noted = going;
         literals_note(going);
     }
+}
+
+static void run_timers(struct sched_priv *priv)
+{
+    int64_t now = clock_monotonic_ns();
+
+    if (now < wheel_next_ns(priv->wheel))
+        return;
+    wheel_run(priv->wheel, now);
+    counter_add(&priv->timers_ns, (uint64_t)(clock_monotonic_ns() - now));
 }
 
 static void turn(struct sched *s)
@@ -740,7 +754,7 @@ static void turn(struct sched *s)
     if (p == NULL || priv->ticks >= CLOCK_TICKS) {
         priv->ticks = 0;
         if (wheel_next_ns(priv->wheel) != INT64_MAX)
-            wheel_run(priv->wheel, clock_monotonic_ns());
+            run_timers(priv);
     }
     if (p == NULL)
         p = pick(s);
@@ -925,8 +939,13 @@ void sched_totals(struct sched_totals *ret)
         SUM(spawned);
         SUM(exited);
         SUM(stolen);
-        SUM(collections);
-        SUM(reclaimed_words);
+        for (unsigned full = 0; full < 2; full++) {
+            SUM(collections[full]);
+            SUM(reclaimed_words[full]);
+        }
+        SUM(gc_ns);
+        SUM(timers_ns);
+        SUM(search_ns);
         ret->run_queue += sched_run_queue_length(i);
     }
 }

@@ -52,8 +52,9 @@ void world_resume(void);
 /* --- counters, summed over schedulers; not exact while they run ------------------------------------ */
 
 struct sched_totals {
-    uint64_t reductions, switches, spawned, exited, stolen, run_queue, collections;
-    uint64_t reclaimed_words;
+    uint64_t reductions, switches, spawned, exited, stolen, run_queue;
+    uint64_t collections[2], reclaimed_words[2];        /* young, full */
+    uint64_t gc_ns, timers_ns, search_ns;               /* the last is part of sched_idle_ns */
 };
 void sched_totals(struct sched_totals *ret);
 uint32_t sched_run_queue_length(unsigned index);

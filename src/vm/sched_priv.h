@@ -51,7 +51,10 @@ struct sched_priv {
     uint32_t slots_n;               /* [own] free slots of the process table */
     uint32_t slots[SLOT_CACHE];     /* [own] */
     /* counters: [own] writes, [any] reads */
-    _Atomic uint64_t reductions, switches, spawned, exited, stolen, collections, reclaimed_words;
+    _Atomic uint64_t reductions, switches, spawned, exited, stolen;
+    _Atomic uint64_t collections[2], reclaimed_words[2];    /* young, full */
+    _Atomic uint64_t gc_ns, timers_ns;
+    _Atomic uint64_t search_ns;     /* part of idle_ns: not asleep */
     _Atomic uint64_t idle_ns;       /* searching for work in vain, or asleep */
     _Atomic int64_t idle_since_ns;  /* 0: not idle now */
     /* One process in 64 that becomes ready is timed, unless another scheduler takes it. */

@@ -49,7 +49,7 @@ struct wheel {
     _Alignas(CACHE_LINE) struct spin lock;
     uint32_t index;                     /* [set] of its scheduler */
     uint64_t now;                       /* [lk] ticks up to here have fired */
-    uint64_t count;                     /* [lk] timers in the wheel */
+    _Atomic uint64_t count;             /* [lk] writes, [any] reads: timers in the wheel */
     uint64_t used[LEVELS][4];           /* [lk] bit per slot that is not empty */
     struct timer *slot0[256];           /* [lk] */
     struct timer *slots[LEVELS - 1][64];    /* [lk] */
@@ -58,6 +58,12 @@ struct wheel {
     uint32_t sweep_at;                  /* [lk] so many references: look for dead ones */
     _Atomic int64_t next_ns;            /* [any] lower bound of the next expiry, for the loop head */
 };
+
+/* relaxed: the lock orders the writers, and others read a figure. */
+static void count_add(struct wheel *w, int n)
+{
+    atomic_store_explicit(&w->count, wheel_count(w) + (uint64_t)n, memory_order_relaxed);
+}
 
 /* --- slots ---------------------------------------------------------------------------------- */
 
@@ -93,7 +99,7 @@ static void link_timer(struct wheel *w, struct timer *t, uint64_t earliest)
     *head = t;
     w->used[level][t->slot >> 6] |= (uint64_t)1 << (t->slot & 63);
     t->active = true;
-    w->count++;
+    count_add(w, 1);
 }
 
 static void unlink_timer(struct wheel *w, struct timer *t)
@@ -104,7 +110,7 @@ static void unlink_timer(struct wheel *w, struct timer *t)
     if (*slot_at(w, t->level, t->slot) == NULL)
         w->used[t->level][t->slot >> 6] &= ~((uint64_t)1 << (t->slot & 63));
     t->active = false;
-    w->count--;
+    count_add(w, -1);
 }
 
 /* First slot in use at or after `from` of a level with n slots, going round once; n: none. */
@@ -128,7 +134,7 @@ static uint64_t next_tick(const struct wheel *w)
 {
     uint64_t best = UINT64_MAX;
 
-    if (w->count == 0)
+    if (wheel_count(w) == 0)
         return best;
     for (unsigned level = 0; level < LEVELS; level++) {
         unsigned shift = level_shift(level), n = level == 0 ? 256 : 64;
@@ -254,7 +260,7 @@ static void spread(struct wheel *w, unsigned level, unsigned slot)
     w->used[level][slot >> 6] &= ~((uint64_t)1 << (slot & 63));
     for (; t != NULL; t = next) {
         next = t->next;
-        w->count--;
+        count_add(w, -1);
         link_timer(w, t, w->now);
     }
 }
@@ -334,6 +340,11 @@ void wheel_run(struct wheel *w, int64_t now_ns)
             send_due(due);
         }
     }
+}
+
+uint64_t wheel_count(struct wheel *w)
+{
+    return atomic_load_explicit(&w->count, memory_order_relaxed);
 }
 
 int64_t wheel_next_ns(struct wheel *w)

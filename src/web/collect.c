@@ -14,6 +14,7 @@
 #include "vm/inspect.h"
 #include "vm/process_priv.h"
 #include "vm/sched.h"
+#include "vm/timer.h"
 #include "web/health.h"
 
 #include <stdatomic.h>
@@ -24,8 +25,9 @@
 #define WALK_PERIOD_NS (5 * (int64_t)1000000000)
 
 static struct {
-    const char *name, *version;     /* [set] */
-    int64_t start_ns;               /* [set] */
+    const char *version;            /* [set] */
+    int64_t start_ns;               /* [set] monotonic */
+    int64_t started_at_ns;          /* [set] system clock */
     int64_t next_walk_ns;           /* [walk] */
     /* results of the last walk: [walk] writes, [any] reads */
     _Atomic uint64_t messages, longest, over, old_code, heap_bytes;
@@ -118,15 +120,34 @@ static void collect_node(struct metric_sink *sink, void *arg)
     metric_label(&b, "jit", "off");
     metric_emit(sink, M_build_info, buf_cstr(&b), 1);
     buf_fini(&b);
-    emit_as(sink, M_node_info, "node", state.name, 1);
     metric_emit(sink, M_ready, NULL, health_is_ready());
+}
+
+/* Phases are differences of figures that are not read at one moment; a counter may not go back for
+ * that. Under the registry's lock. */
+enum phase { PHASE_RUN, PHASE_GC, PHASE_TIMERS, PHASE_STEAL, PHASE_SLEEP, PHASE_COUNT };
+
+static void emit_phase(struct metric_sink *sink, enum phase phase, double seconds)
+{
+    static const char *const names[PHASE_COUNT] = { "run", "gc", "timers", "steal", "sleep" };
+    static double given[PHASE_COUNT];
+
+    if (seconds > given[phase])
+        given[phase] = seconds;
+    emit_as(sink, M_scheduler_seconds, "phase", names[phase], given[phase]);
 }
 
 static void collect_schedulers(struct metric_sink *sink, void *arg)
 {
     double alive = (double)(clock_monotonic_ns() - state.start_ns) / 1e9, idle = 0;
+    struct sched_totals t;
+    double gc, timers, search;
     char index[12];
 
+    sched_totals(&t);
+    gc = (double)t.gc_ns / 1e9;
+    timers = (double)t.timers_ns / 1e9;
+    search = (double)t.search_ns / 1e9;
     metric_emit(sink, M_schedulers, "kind=\"normal\"", sched_count());
     for (unsigned i = 0; i < sched_count(); i++) {
         double idle_i = (double)sched_idle_ns(i) / 1e9;
@@ -135,14 +156,18 @@ static void collect_schedulers(struct metric_sink *sink, void *arg)
         snprintf(index, sizeof index, "%u", i);
         emit_as(sink, M_scheduler_busy, "scheduler", index, alive > idle_i ? alive - idle_i : 0);
     }
-    emit_as(sink, M_scheduler_seconds, "phase", "run", alive * sched_count() - idle);
-    emit_as(sink, M_scheduler_seconds, "phase", "sleep", idle);
+    emit_phase(sink, PHASE_RUN, alive * sched_count() - idle - gc - timers);
+    emit_phase(sink, PHASE_GC, gc);
+    emit_phase(sink, PHASE_TIMERS, timers);
+    emit_phase(sink, PHASE_STEAL, search);
+    emit_phase(sink, PHASE_SLEEP, idle - search);
 }
 
 static void collect_processes(struct metric_sink *sink, void *arg)
 {
     static const char *const names[PRIO_COUNT] = { "max", "high", "normal", "low" };
     struct sched_totals t;
+    uint64_t timers = 0;
 
     sched_totals(&t);
     for (unsigned prio = 0; prio < PRIO_COUNT; prio++)
@@ -156,19 +181,41 @@ static void collect_processes(struct metric_sink *sink, void *arg)
     metric_emit(sink, M_mailbox_max, NULL, (double)atomic_load(&state.longest));
     metric_emit(sink, M_mailbox_over, NULL, (double)atomic_load(&state.over));
     metric_emit(sink, M_old_code, NULL, (double)atomic_load(&state.old_code));
-    metric_emit(sink, M_gc_runs, NULL, (double)t.collections);
-    metric_emit(sink, M_gc_reclaimed, NULL, (double)t.reclaimed_words * 8);
+    for (unsigned full = 0; full < 2; full++) {
+        const char *generation = full ? "full" : "young";
+
+        emit_as(sink, M_gc_runs, "generation", generation, (double)t.collections[full]);
+        emit_as(sink, M_gc_reclaimed, "generation", generation, (double)t.reclaimed_words[full] * 8);
+    }
+    for (unsigned i = 0; i < sched_count(); i++)
+        timers += wheel_count(sched_wheel(i));
+    metric_emit(sink, M_timers, NULL, (double)timers);
+}
+
+#define ATOM_BYTES 48       /* an entry and its text, on average */
+
+static void add_table(void *arg, struct table *t)
+{
+    *(int64_t *)arg += table_memory_words(t);
 }
 
 static void collect_memory(struct metric_sink *sink, void *arg)
 {
-    double slabs = (double)slab_bytes_in_use(), resident = (double)mem_resident_bytes();
+    double resident = (double)mem_resident_bytes();
     double heaps = (double)atomic_load(&state.heap_bytes);
+    double code = (double)atomic_load(&state.code_bytes);
+    double atoms = (double)atom_count() * ATOM_BYTES;
+    int64_t table_words = 0;
+    double tables, known;
 
+    table_visit(add_table, &table_words);
+    tables = (double)table_words * sizeof(term);
+    known = heaps + tables + atoms + code;
     emit_as(sink, M_memory, "kind", "heaps", heaps);
-    emit_as(sink, M_memory, "kind", "slabs", slabs);
-    emit_as(sink, M_memory, "kind", "code", (double)atomic_load(&state.code_bytes));
-    emit_as(sink, M_memory, "kind", "resident", resident);
+    emit_as(sink, M_memory, "kind", "tables", tables);
+    emit_as(sink, M_memory, "kind", "atoms", atoms);
+    emit_as(sink, M_memory, "kind", "code", code);
+    emit_as(sink, M_memory, "kind", "other", resident > known ? resident - known : 0);
     metric_emit(sink, M_atoms, NULL, atom_count());
     metric_emit(sink, M_atoms_limit, NULL, atom_max());
     emit_as(sink, M_modules, "language", "erlang", (double)atomic_load(&state.erlang));
@@ -188,16 +235,17 @@ static void collect_log(struct metric_sink *sink, void *arg)
     metric_emit(sink, M_log_suppressed, NULL, (double)suppressed);
 }
 
-void collect_start(const char *name, const char *version)
+void collect_start(const char *version)
 {
-    state.name = mem_strdup(name);
     state.version = mem_strdup(version);
     state.start_ns = clock_monotonic_ns();
+    state.started_at_ns = clock_system_ns();
     metric_collector_add(collect_node, NULL);
     metric_collector_add(collect_schedulers, NULL);
     metric_collector_add(collect_processes, NULL);
     metric_collector_add(collect_memory, NULL);
     metric_collector_add(collect_log, NULL);
+    metric_collector_add(collect_daemon, &state.started_at_ns);
 }
 
 int64_t collect_start_ns(void)

@@ -12,8 +12,8 @@
 #include "base/bytes.h"
 #include "base/compiler.h"
 
-/* Register the collectors. name, version: of the node; copied. Once, after the engine has started. */
-void collect_start(const char *name, const char *version);
+/* Register the collectors. version: of the node; copied. Once, after the engine has started. */
+void collect_start(const char *version);
 
 /* Walk over all processes if it is time: at most one hundredth of the time is spent so. mailbox_warn:
  * length above which a mailbox counts as too long. One thread, not a scheduler. */
@@ -21,6 +21,10 @@ void collect_walk(uint64_t mailbox_warn);
 
 /* When collect_start was called, monotonic. */
 int64_t collect_start_ns(void);
+
+struct metric_sink;
+/* A collector of what the system says of the daemon; arg: its start, an int64_t of the system clock. */
+void collect_daemon(struct metric_sink *sink, void *arg);
 
 /* The 23 series of published BEAM dashboards (erlang_vm_*) appended to out. Any thread that is not
  * a scheduler. */

@@ -49,8 +49,10 @@ static void memory(struct buf *out)
 void collect_erlang_vm(struct buf *out)
 {
     struct sched_totals t;
+    double reclaimed;
 
     sched_totals(&t);
+    reclaimed = (double)(t.reclaimed_words[0] + t.reclaimed_words[1]);
     memory(out);
     one(out, "atom_count", "gauge", "atoms in the table", atom_count());
     one(out, "atom_limit", "gauge", "most atoms", atom_max());
@@ -68,11 +70,11 @@ void collect_erlang_vm(struct buf *out)
     one(out, "statistics_reductions_total", "counter", "work done", (double)t.reductions);
     one(out, "statistics_context_switches", "counter", "context switches", (double)t.switches);
     one(out, "statistics_garbage_collection_number_of_gcs", "counter", "collections",
-        (double)t.collections);
+        (double)(t.collections[0] + t.collections[1]));
     one(out, "statistics_garbage_collection_words_reclaimed", "counter", "words reclaimed",
-        (double)t.reclaimed_words);
+        reclaimed);
     one(out, "statistics_garbage_collection_bytes_reclaimed", "counter", "bytes reclaimed",
-        (double)t.reclaimed_words * 8);
+        reclaimed * 8);
     one(out, "statistics_run_queues_length", "gauge", "processes ready", t.run_queue);
     one(out, "statistics_runtime_milliseconds", "counter", "CPU time", cpu_seconds() * 1000);
     one(out, "statistics_wallclock_time_milliseconds", "counter", "time since the start",

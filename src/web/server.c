@@ -170,6 +170,50 @@ static bool came_by_loopback(struct evhttp_request *rq)
            address_is_loopback((struct sockaddr *)&ss);
 }
 
+/* --- counting ---------------------------------------------------------------------------- */
+
+/* Families of addresses, so that their number has a bound. */
+static const char *const counted_paths[] = {
+    "/metrics", "/livez", "/readyz", "/live", "/plot", "/session", "page", "other",
+};
+enum { COUNTED_PAGE = 6, COUNTED_OTHER = 7 };
+static const char *const counted_codes[] = { "2xx", "4xx", "5xx" };
+/* relaxed: figures only. */
+static _Atomic uint64_t counts[ARRAY_LEN(counted_paths)][ARRAY_LEN(counted_codes)];
+
+static void count_request(struct evhttp_request *rq, int code)
+{
+    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(rq));
+    size_t i = 0, c = code < 400 ? 0 : code < 500 ? 1 : 2;
+
+    for (; path != NULL && i < COUNTED_PAGE; i++) {
+        size_t n = strlen(counted_paths[i]);
+
+        if (strncmp(path, counted_paths[i], n) == 0 && (path[n] == 0 || path[n] == '/'))
+            break;
+    }
+    if (i == COUNTED_PAGE && c != 0)
+        i = COUNTED_OTHER;
+    atomic_fetch_add_explicit(&counts[i][c], 1, memory_order_relaxed);
+}
+
+static void collect_counts(struct metric_sink *sink, void *arg)
+{
+    for (size_t i = 0; i < ARRAY_LEN(counted_paths); i++) {
+        for (size_t c = 0; c < ARRAY_LEN(counted_codes); c++) {
+            uint64_t n = atomic_load_explicit(&counts[i][c], memory_order_relaxed);
+            struct buf b = { 0 };
+
+            if (n == 0)
+                continue;
+            metric_label(&b, "path", counted_paths[i]);
+            metric_label(&b, "code", counted_codes[c]);
+            metric_emit(sink, M_http_requests, buf_cstr(&b), (double)n);
+            buf_fini(&b);
+        }
+    }
+}
+
 /* --- answers ---------------------------------------------------------------------------- */
 
 void web_security_headers(struct evhttp_request *rq)
@@ -194,7 +238,7 @@ void web_reply(struct evhttp_request *rq, int code, const char *type, const void
 {
     struct evbuffer *out = evhttp_request_get_output_buffer(rq);
 
-    metric_inc(code < 400 ? M_http_ok : code < 500 ? M_http_refused : M_http_failed);
+    count_request(rq, code);
     evhttp_add_header(evhttp_request_get_output_headers(rq), "Content-Type", type);
     web_security_headers(rq);
     evbuffer_add(out, body, len);
@@ -396,6 +440,7 @@ static int start_parts(const struct web_options *o, struct buf *complaint)
         return rc;
     web.tick = event_new(web.base, -1, EV_PERSIST, on_tick, NULL);
     event_add(web.tick, &tick);
+    metric_collector_add(collect_counts, NULL);
     rc = ask_start(web.base);
     if (rc < 0)
         return rc;
