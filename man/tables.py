@@ -39,6 +39,60 @@ def head(name, title):
           f".Dt {name.upper()} 7\n.Os\n.Sh NAME\n.Nm {name}\n.Nd {title}\n.Sh DESCRIPTION")
 
 
+PROGRAMS = r""".El
+.Sh FIGURES OF PROGRAMS
+A program makes figures of its own with the module
+.Sy metric
+.Po in Rata, with the library
+.Sy Metric Pc .
+.Bl -tag -width Ds
+.It Ic metric:count Ns Pq Ar Name , Labels , N
+A counter grows by
+.Ar N ,
+a whole number that is not negative.
+.It Ic metric:set Ns Pq Ar Name , Labels , Value
+A gauge is
+.Ar Value
+now.
+.It Ic metric:observe Ns Pq Ar Name , Labels , Seconds
+A time goes into a histogram.
+.It Ic Metric.span Ns Pq Ar name , labels , f
+Calls
+.Ar f ,
+observes how long it took, and gives its value;
+the label
+.Ic result
+is
+.Ql ok
+or
+.Ql exception .
+.El
+.Pp
+.Ar Labels
+may be left out, and
+.Ar N ,
+which is 1 then.
+.Ar Name
+is an atom, shown as
+.Li app_NAME ,
+or
+.Brq Application , Name ,
+shown as
+.Li app_APPLICATION_NAME ;
+counters end in
+.Li _total
+and times in
+.Li _seconds .
+.Ar Labels
+is a map of atoms to atoms, texts or integers: at most 8, of at most 128 bytes each.
+Each different set of labels is a series, and an application may make
+.Ic metrics.app_series_max
+of them: what is over gives the atom
+.Ql dropped
+and is counted in
+.Ic rnode_app_series_dropped_total ."""
+
+
 def metrics(path):
     kinds = {"COUNTER": "counter", "TIME": "histogram", "GAUGE": "gauge", "TOTAL": "counter"}
     head("rnode-metrics", "figures that a node shows")
@@ -56,7 +110,8 @@ def metrics(path):
         prefix = "" if name.startswith("process_") else "rnode_"
         print(f".It Ic {prefix}{name} Pq {kinds[kind]}{', by ' + label if label else ''}\n"
               f"{text(help_text[:1].upper() + help_text[1:])}.")
-    print(".El\n.Sh SEE ALSO\n.Xr rnodectl 1 ,\n.Xr rnoded.conf 5 ,\n.Xr rnoded 8")
+    print(PROGRAMS)
+    print(".Sh SEE ALSO\n.Xr rnodectl 1 ,\n.Xr rnoded.conf 5 ,\n.Xr rnoded 8")
 
 
 def errors(explain, plain):

@@ -116,16 +116,21 @@ static int64_t bucket_bound_ns(size_t bucket)
     return (int64_t)50000 << (2 * bucket);
 }
 
-void metric_time(enum metric_id id, int64_t ns)
+size_t metric_bucket(int64_t ns)
 {
     size_t b = 0;
 
+    while (b < METRIC_BUCKETS - 1 && ns > bucket_bound_ns(b))
+        b++;
+    return b;
+}
+
+void metric_time(enum metric_id id, int64_t ns)
+{
     ASSERT(rows[id].kind == METRIC_TIME);
     if (ns < 0)
         ns = 0;
-    while (b < METRIC_BUCKETS - 1 && ns > bucket_bound_ns(b))
-        b++;
-    word_add(id, b, 1);
+    word_add(id, metric_bucket(ns), 1);
     word_add(id, METRIC_BUCKETS, (uint64_t)ns);
 }
 
@@ -325,17 +330,19 @@ static void write_head(struct writer *w, const struct metric_sample *s)
     buf_printf(w->out, "# TYPE %s%.*s %s\n", prefix, (int)len, s->name, kind_names[s->kind]);
 }
 
-static void write_series(struct buf *out, const char *name, const char *suffix, const char *labels,
-                         const char *more)
+/* name{labels,more}; more is one label or nothing. */
+static void write_name(struct buf *out, const char *name, const char *suffix, const char *end,
+                       const char *labels, const char *more)
 {
     bool both = *labels != 0 && *more != 0;
 
-    buf_printf(out, "%s%s%s", metric_prefix(name), name, suffix);
+    buf_printf(out, "%s%s%s", name, suffix, end);
     if (*labels != 0 || *more != 0)
         buf_printf(out, "{%s%s%s}", labels, both ? "," : "", more);
 }
 
-static void write_histogram(struct buf *out, const struct metric_sample *s)
+static void write_histogram(struct buf *out, const char *name, const char *suffix,
+                            const struct metric_sample *s)
 {
     uint64_t so_far = 0;
     char le[40];
@@ -346,13 +353,24 @@ static void write_histogram(struct buf *out, const struct metric_sample *s)
             snprintf(le, sizeof(le), "le=\"+Inf\"");
         else
             snprintf(le, sizeof(le), "le=\"%.6g\"", (double)bucket_bound_ns(b) / 1e9);
-        write_series(out, s->name, "_bucket", s->labels, le);
+        write_name(out, name, suffix, "_bucket", s->labels, le);
         write_value(out, (double)so_far);
     }
-    write_series(out, s->name, "_sum", s->labels, "");
+    write_name(out, name, suffix, "_sum", s->labels, "");
     write_value(out, s->value);
-    write_series(out, s->name, "_count", s->labels, "");
+    write_name(out, name, suffix, "_count", s->labels, "");
     write_value(out, (double)s->count);
+}
+
+void metric_write_series(struct buf *out, const char *name, const char *suffix, bool histogram,
+                         const struct metric_sample *s)
+{
+    if (histogram) {
+        write_histogram(out, name, suffix, s);
+        return;
+    }
+    write_name(out, name, suffix, "", s->labels, "");
+    write_value(out, s->value);
 }
 
 static void write_sample(void *arg, const struct metric_sample *s)
@@ -360,12 +378,7 @@ static void write_sample(void *arg, const struct metric_sample *s)
     struct writer *w = arg;
 
     write_head(w, s);
-    if (s->kind == METRIC_TIME) {
-        write_histogram(w->out, s);
-    } else {
-        write_series(w->out, s->name, "", s->labels, "");
-        write_value(w->out, s->value);
-    }
+    metric_write_series(w->out, metric_prefix(s->name), s->name, s->kind == METRIC_TIME, s);
 }
 
 void metric_write(struct buf *out, enum metric_format format)

@@ -70,6 +70,12 @@ const char *metric_prefix(const char *name);
 /* Visit all series in the order of the table. Strings are lent for the duration of the visit. */
 void metric_visit(void (*visit)(void *arg, const struct metric_sample *s), void *arg);
 
+/* Which bucket of a METRIC_TIME so long a time goes into. */
+size_t metric_bucket(int64_t ns);
+/* The lines of one series of any name: of a histogram if so, from s->buckets, count and value. */
+void metric_write_series(struct buf *out, const char *name, const char *suffix, bool histogram,
+                         const struct metric_sample *s);
+
 enum metric_format { METRIC_TEXT, METRIC_OPENMETRICS };
 /* Append the whole exposition, names prefixed with rnode_. */
 void metric_write(struct buf *out, enum metric_format format);

@@ -9,6 +9,7 @@
 #include "node/node.h"
 
 #include "base/alloc.h"
+#include "base/app_metric.h"
 #include "base/clock.h"
 #include "base/epoch.h"
 #include "base/errors.h"
@@ -147,6 +148,7 @@ static void apply_live(const struct options *o)
     node_api.role_users[ROLE_OPERATE] = option_items(o, OPT_control_operate);
     node_api.role_users[ROLE_ADMIN] = option_items(o, OPT_control_admin);
     tunnel_cap(role_of(option_text(o, OPT_security_remote_control)));
+    app_metric_limit((uint64_t)option_number(o, OPT_metrics_app_series_max));
     members_apply(o);
 }
 
