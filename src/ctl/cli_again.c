@@ -40,7 +40,8 @@ int cli_watch(struct cli *cli, struct client *c)
     struct again a = { cli, c };
     bool top = cli->cmd == &commands[CMD_top];
     struct watch w = {
-        .title = cli->cmd->name, .interval_ms = top ? 0 : cli->watch_ms, .keys = top,
+        .title = cli->cmd->name, .interval_ms = top ? 0 : cli->watch_ms, .settle_ms = top ? 1000 : 0,
+        .keys = top,
         .ask = ask_again, .arg = &a, .ended = cli_is_interrupted,
     };
 

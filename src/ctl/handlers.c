@@ -25,7 +25,7 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_send] = ctl_send,
     [CMD_spawn] = ctl_spawn,
     [CMD_kill] = ctl_kill,
-    [CMD_trace] = ctl_trace,
+    [CMD_trace] = ctl_trace, [CMD_traces] = ctl_traces,
     [CMD_logs] = ctl_logs,
     [CMD_doctor] = ctl_doctor,
     [CMD_crash] = ctl_crash,

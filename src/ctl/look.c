@@ -108,7 +108,7 @@ void ctl_status(struct request *rq)
     struct view_list l;
 
     sched_totals(&totals);
-    view_processes(PICK_ALL, ORDER_MSGQ, 3, 0, &l);
+    view_longest(3, &l);
     for (size_t i = 0; i < l.n; i++)
         warn_process(&warnings, &l.at[i], rq->limits.mailbox_warn);
     inspect_modules(count_module, modules);
@@ -121,7 +121,7 @@ void ctl_status(struct request *rq)
         CELL_TEXT(node_api.name), CELL_TEXT(node_api.version),
         CELL_NUMBER(clock_monotonic_ns() - node_api.start_ns), CELL_TEXT(role_name(rq->role)),
         CELL_TEXT(rq->user), CELL_NUMBER(sched_count()), CELL_NUMBER(busy_percent()),
-        CELL_NUMBER(l.alive), CELL_NUMBER(inspect_processes_max()),
+        CELL_NUMBER(inspect_processes_alive()), CELL_NUMBER(inspect_processes_max()),
         CELL_NUMBER(totals.run_queue), CELL_NUMBER(mem_resident_bytes()),
         CELL_NUMBER(slab_bytes_in_use()),
         CELL_NUMBER(atom_count()), CELL_NUMBER(atom_max()), CELL_NUMBER(modules[0]),

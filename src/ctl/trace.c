@@ -352,3 +352,37 @@ void ctl_trace(struct request *rq)
     if (s->receives)
         atomic_fetch_add(&trace_receives, 1);
 }
+
+/* --- those that run -------------------------------------------------------------------- */
+
+static void reply_session(struct request *rq, const struct session *s)
+{
+    struct buf what = { 0 };
+
+    for (size_t i = 0; i < s->rq->msg->n_args; i++)
+        buf_printf(&what, "%s%s", i > 0 ? " " : "", request_arg(s->rq, i));
+    if (s->only != TERM_NONE) {
+        buf_str(&what, " in ");
+        view_pid(&what, s->only);
+    }
+    reply_row(rq, (struct cell[]){
+        CELL_TEXT(buf_cstr(&what)), CELL_TEXT(s->rq->user), CELL_NUMBER(s->events),
+        CELL_NUMBER(s->missed), CELL_NUMBER(clock_monotonic_ns() - s->start_ns),
+    }, 5);
+    buf_fini(&what);
+}
+
+void ctl_traces(struct request *rq)
+{
+    static const struct column cols[] = {
+        { "trace", COL_TEXT, false }, { "by", COL_TEXT, false }, { "events", COL_COUNT_, false },
+        { "missed", COL_COUNT_, false }, { "age", COL_NS, false },
+    };
+
+    reply_head(rq, "rnode.traces/1", cols, ARRAY_LEN(cols), false);
+    pthread_mutex_lock(&sessions_lock);
+    for (const struct session *s = sessions; s != NULL; s = s->next)
+        reply_session(rq, s);
+    pthread_mutex_unlock(&sessions_lock);
+    reply_done(rq, 0, trace_session_count(), "%s", "");
+}

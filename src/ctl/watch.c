@@ -179,17 +179,25 @@ static bool wait_key(struct screen *s, int64_t ms)
     return true;
 }
 
+/* An answer that takes long costs the node something: look again the later. */
+#define LONG_NS     20000000
+#define REST_TIMES  50
+
 /* --- turns -------------------------------------------------------------------------------------- */
 
 static int turn(struct screen *s)
 {
-    int64_t until = clock_monotonic_ns() + s->w->interval_ms * 1000000;
+    int64_t start = clock_monotonic_ns(), took;
+    int64_t until = start + s->w->interval_ms * 1000000;
     char *text = NULL, *copy;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);
     int rc = s->w->ask(s->w->arg, s->sort, out);
 
     fclose(out);
+    took = clock_monotonic_ns() - start - s->w->settle_ms * 1000000;
+    if (took > LONG_NS && start + REST_TIMES * took > until)
+        until = start + REST_TIMES * took;
     do {
         int64_t left = (until - clock_monotonic_ns()) / 1000000;
 

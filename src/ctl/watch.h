@@ -15,6 +15,7 @@
 struct watch {
     const char *title;          /* words of the command */
     int64_t interval_ms;
+    int64_t settle_ms;          /* how long an answer takes even if it costs nothing */
     bool keys;                  /* keys of top: order, filter */
     /* Ask once and write the answer to out; sort: column to order by, or NULL. 0, or the exit code
      * that ends the watch. */

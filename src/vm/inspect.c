@@ -158,6 +158,11 @@ uint32_t inspect_processes_max(void)
     return process_table_max();
 }
 
+uint32_t inspect_processes_alive(void)
+{
+    return process_count();
+}
+
 bool inspect_is_alive(term pid)
 {
     bool alive;

@@ -3,15 +3,15 @@
  * inspect.h - looking at processes and modules from outside
  *
  * Any thread that is not a scheduler. Each look stops the world for one batch at a time, so what a
- * visit sees of one process is consistent, and no batch stops the node for more than a few
- * milliseconds. Visits run while the world is stopped: they only copy.
+ * visit sees of one process is consistent, and no batch stops the node for more than a
+ * millisecond or two. Visits run while the world is stopped: they only copy.
  */
 #ifndef VM_INSPECT_H
 #define VM_INSPECT_H
 
 #include "heap/heap.h"
 
-#define INSPECT_BATCH 65536         /* processes looked at in one stop */
+#define INSPECT_BATCH 8192          /* processes looked at in one stop, about a millisecond */
 
 struct process_view {
     term pid, parent;               /* parent: pid or undefined */
@@ -45,6 +45,7 @@ struct export_view { term function; uint32_t arity; };
 bool inspect_exports(term module, void (*visit)(void *arg, const struct export_view *v), void *arg);
 
 uint32_t inspect_processes_max(void);       /* size of the process table */
+uint32_t inspect_processes_alive(void);     /* not exact while others run */
 
 /* The process with this local pid is alive. */
 bool inspect_is_alive(term pid);

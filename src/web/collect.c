@@ -5,6 +5,7 @@
 #include "web/collect.h"
 
 #include "base/alloc.h"
+#include "base/app_metric.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
@@ -245,6 +246,7 @@ void collect_start(const char *version)
     metric_collector_add(collect_processes, NULL);
     metric_collector_add(collect_memory, NULL);
     metric_collector_add(collect_log, NULL);
+    metric_collector_add(app_metric_collect, NULL);
     metric_collector_add(collect_daemon, &state.started_at_ns);
 }
 

@@ -10,6 +10,7 @@
 #include "web/web.h"
 
 #include "base/alloc.h"
+#include "base/app_metric.h"
 #include "base/assert.h"
 #include "base/errors.h"
 #include "base/log.h"
@@ -262,6 +263,7 @@ static void get_metrics(struct evhttp_request *rq)
     /* OpenMetrics ends with a mark, so other names cannot follow it. */
     if (!open && setting_of(&web.settings.erlang_vm))
         collect_erlang_vm(&out);
+    app_metric_write(&out, format);
     metric_write(&out, format);
     web_reply(rq, HTTP_OK, metric_content_type(format), out.data, out.len);
     buf_fini(&out);

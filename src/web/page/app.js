@@ -2,15 +2,17 @@
 // comes from /live/PAGE, an event a second with whole rows once and changed rows after that.
 'use strict';
 
+// noun: what a row is; empty: what to say when there are none.
 const pages = {
   '/': { title: 'Overview', live: 'status' },
-  '/processes': { title: 'Processes', live: 'processes', sorts: ['reds', 'msgq', 'heap', 'pid', 'name', 'state'] },
-  '/tree': { title: 'Tree', live: 'tree' },
-  '/tables': { title: 'Tables', live: 'tables' },
-  '/code': { title: 'Code', live: 'modules', second: { title: 'Deployments', live: 'history' } },
-  '/cluster': { title: 'Cluster', live: 'nodes' },
-  '/traces': { title: 'Traces', live: 'traces' },
-  '/logs': { title: 'Logs', live: 'logs', newestFirst: true },
+  '/processes': { title: 'Processes', live: 'processes', noun: 'process', sorts: ['reds', 'msgq', 'heap', 'pid', 'name', 'state'] },
+  '/tree': { title: 'Tree', live: 'tree', noun: 'process' },
+  '/tables': { title: 'Tables', live: 'tables', noun: 'table', empty: 'No shared tables: ets:new/2 makes one.' },
+  '/code': { title: 'Code', live: 'modules', noun: 'module',
+    second: { title: 'Deployments', live: 'history', noun: 'deployment', empty: 'Nothing deployed yet: rnodectl deploy FILE.beam' } },
+  '/cluster': { title: 'Cluster', live: 'nodes', noun: 'member' },
+  '/traces': { title: 'Traces', live: 'traces', noun: 'trace', empty: 'No trace runs: rnodectl trace M:F starts one.' },
+  '/logs': { title: 'Logs', live: 'logs', noun: 'record', newestFirst: true },
 };
 const graphs = ['busy', 'processes', 'messages', 'mailboxes', 'memory', 'reductions', 'collections', 'peers'];
 const main = document.getElementById('main');
@@ -51,6 +53,8 @@ function text(value, kind) {
   return String(value);
 }
 
+const words = name => name.replace(/_/g, ' ');
+
 const say = word => { live.textContent = word; };
 
 // --- tables that change in place -----------------------------------------------------------------
@@ -75,11 +79,11 @@ class Table {
       if (this.options.sorts && this.options.sorts.includes(c.name)) {
         const sorted = (query.get('sort') || 'reds') === c.name;
         if (sorted) th.setAttribute('aria-sort', 'descending');
-        const button = element('button', { type: 'button' }, c.name + (sorted ? ' ▾' : ''));
+        const button = element('button', { type: 'button' }, words(c.name) + (sorted ? ' ▾' : ''));
         button.addEventListener('click', () => go({ sort: c.name }));
         th.append(button);
       } else {
-        th.append(c.name);
+        th.append(words(c.name));
       }
       this.head.append(th);
     }
@@ -116,14 +120,19 @@ class Table {
       const wanted = order.map(key => this.rows.get(key)).filter(Boolean);
       wanted.forEach((tr, i) => { if (this.body.children[i] !== tr) this.body.insertBefore(tr, this.body.children[i] || null); });
     }
-    this.caption.textContent = this.rows.size + (message.left_out ? ' of ' + (this.rows.size + message.left_out) : '') +
-      ' ' + this.title.toLowerCase() + (message.left_out ? ', the first ones in this order' : '');
+    const n = this.rows.size, all = n + (message.left_out || 0);
+    this.table.classList.toggle('empty', n === 0);
+    this.caption.textContent = n === 0 && this.options.empty ? this.options.empty
+      : (all > n ? n + ' of ' + all.toLocaleString('en') : n) + ' ' +
+        this.options.noun + (all === 1 ? '' : this.options.noun.endsWith('s') ? 'es' : 's') +
+        (all > n ? ', the first ones in this order' : '');
   }
 }
 
-// One row shown as a list of names and values.
+// One row shown as a list of names and values; those in hidden are not.
 class Record {
-  constructor() {
+  constructor(hidden) {
+    this.hidden = new Set(hidden);
     this.node = element('dl', { class: 'tiles' });
     this.items = new Map();
     this.notes = element('pre', { class: 'warning', hidden: '' });
@@ -138,14 +147,17 @@ class Record {
           this.notes.hidden = !row[c.name];
           continue;
         }
+        if (this.hidden.has(c.name)) continue;
         let dd = this.items.get(c.name);
         if (!dd) {
           dd = element('dd');
           this.items.set(c.name, dd);
-          this.node.append(element('div', {}, element('dt', {}, c.name.replace(/_/g, ' ')), dd));
+          this.node.append(element('div', {}, element('dt', {}, words(c.name)), dd));
         }
-        const shown = text(row[c.name], c.kind);
-        if (dd.textContent !== shown) dd.textContent = shown;
+        const shown = text(row[c.name], c.kind) + (c.name === 'busy' ? ' %' : '');
+        if (dd.textContent === shown) continue;
+        dd.textContent = shown;
+        dd.parentNode.className = shown.length > 72 ? 'long' : shown.length > 24 ? 'half' : '';
       }
       if (row.node) { document.getElementById('node').textContent = row.node; }
     }
@@ -212,7 +224,7 @@ function parameters() {
 }
 
 function showOverview() {
-  const record = new Record();
+  const record = new Record(['node', 'role', 'user', 'socket', 'pid', 'slabs']);
   const trouble = follow('status', record);
   main.append(element('h1', {}, 'Overview'), trouble, record.notes, record.node, ...graphGrid());
 }
@@ -229,7 +241,7 @@ function showTable(page) {
   const table = new Table(page.title, page);
   main.append(element('h1', {}, page.title), filterTools(page), follow(page.live, table, parameters()), table.node);
   if (page.second) {
-    const second = new Table(page.second.title);
+    const second = new Table(page.second.title, page.second);
     main.append(element('h2', {}, page.second.title), follow(page.second.live, second), second.node);
   }
 }
