@@ -41,12 +41,16 @@ struct session {
     int64_t start_ns;                   /* [set] */
     int64_t events, missed;             /* [lk] */
     int64_t second, in_second;          /* [lk] */
+    bool full;                          /* [lk] it takes no more events in this second */
+    struct event *beat;                 /* [loop] looks whether the second is over */
     bool ending;                        /* [lk] the control thread has been told */
 };
 
 static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct session *sessions;        /* [lk] */
 static _Atomic size_t nsessions;
+/* Every session is full: events are not even looked at. relaxed: one more or less does not matter. */
+static _Atomic bool all_full;
 
 static const struct column trace_columns[] = {
     { "time", COL_TEXT, false }, { "pid", COL_TEXT, false }, { "event", COL_TEXT, false },
@@ -55,6 +59,16 @@ static const struct column trace_columns[] = {
 size_t trace_session_count(void)
 {
     return atomic_load(&nsessions);
+}
+
+/* Under the lock: the sessions, or what one of them takes, have changed. */
+static void note_full(void)
+{
+    bool full = sessions != NULL;
+
+    for (const struct session *s = sessions; s != NULL; s = s->next)
+        full &= s->full;
+    atomic_store_explicit(&all_full, full, memory_order_relaxed);
 }
 
 /* --- the end ------------------------------------------------------------------------ */
@@ -71,6 +85,7 @@ static void session_end(struct session *s, int exit)
             break;
         }
     }
+    note_full();
     pthread_mutex_unlock(&sessions_lock);
     atomic_fetch_sub(&nsessions, 1);
     if (s->sends)
@@ -80,14 +95,15 @@ static void session_end(struct session *s, int exit)
     if (s->npoints > 0)
         trace_points_remove(s->points, s->npoints);
     event_free(s->timer);
+    event_free(s->beat);
     rq->on_cancel = NULL;
     age_text(clock_monotonic_ns() - s->start_ns, took);
     if (exit != 0)
         reply_error(rq, exit, "RN0111", "", NULL, "%lld events in %s", (long long)s->events, took);
     else if (s->missed > 0)
         reply_done(rq, (uint64_t)s->missed, (uint64_t)(s->events + s->missed),
-                   "%lld events in %s, missed %lld beyond %lld a second", (long long)s->events, took,
-                   (long long)s->missed, (long long)s->rate);
+                   "%lld events in %s, missed at least %lld beyond %lld a second",
+                   (long long)s->events, took, (long long)s->missed, (long long)s->rate);
     else
         reply_done(rq, 0, (uint64_t)s->events, "%lld events in %s", (long long)s->events, took);
     mem_free(s);
@@ -105,6 +121,11 @@ static void on_session_cancel(struct request *rq)
 
 /* --- events: schedulers, under the lock --------------------------------------------- */
 
+static bool is_full(void)
+{
+    return atomic_load_explicit(&all_full, memory_order_relaxed);
+}
+
 /* May this session take one more event? */
 static bool session_admits(struct session *s)
 {
@@ -119,7 +140,21 @@ static bool session_admits(struct session *s)
     if (s->in_second++ < s->rate)
         return true;
     s->missed++;
+    s->full = true;
+    note_full();
     return false;
+}
+
+/* Ten times a second: a new one has begun. */
+static void on_beat(evutil_socket_t fd, short what, void *arg)
+{
+    struct session *s = arg;
+
+    pthread_mutex_lock(&sessions_lock);
+    if (s->second != clock_monotonic_ns() / 1000000000)
+        s->full = false;
+    note_full();
+    pthread_mutex_unlock(&sessions_lock);
 }
 
 static void emit(struct session *s, term pid, struct buf *event)
@@ -170,6 +205,8 @@ static void print_call(struct buf *out, const struct trace_point *tp, const term
 
 static void on_call(struct process *p, const struct trace_point *tp, const term *x)
 {
+    if (is_full())
+        return;
     pthread_mutex_lock(&sessions_lock);
     for (struct session *s = sessions; s != NULL; s = s->next) {
         struct buf event = { 0 };
@@ -185,6 +222,8 @@ static void on_call(struct process *p, const struct trace_point *tp, const term 
 
 static void on_message(term pid, bool is_send, const char *word, term other, term msg)
 {
+    if (is_full())
+        return;
     pthread_mutex_lock(&sessions_lock);
     for (struct session *s = sessions; s != NULL; s = s->next) {
         struct buf event = { 0 };
@@ -340,12 +379,15 @@ void ctl_trace(struct request *rq)
     s->timer = event_new(server_base(), -1, 0, on_session_end, s);
     tv = (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
     event_add(s->timer, &tv);
+    s->beat = event_new(server_base(), -1, EV_PERSIST, on_beat, s);
+    event_add(s->beat, &(struct timeval){ .tv_usec = 100000 });
     rq->data = s;
     rq->on_cancel = on_session_cancel;
     atomic_fetch_add(&nsessions, 1);
     pthread_mutex_lock(&sessions_lock);
     s->next = sessions;
     sessions = s;
+    note_full();
     pthread_mutex_unlock(&sessions_lock);
     if (s->sends)
         atomic_fetch_add(&trace_sends, 1);
