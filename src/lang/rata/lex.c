@@ -215,7 +215,7 @@ static void lex_number(struct lexer *lx)
     if (why == NULL && name_part(here(lx)) != 0)
         why = base != 10 ? "this digit does not exist in the base that the prefix gives"
                          : "a name cannot start with a digit, and a number has no letters";
-    if (why == NULL && !real && *here(lx) == '.' && is_ascii_letter(here(lx)[1]))
+    if (why == NULL && !real && *here(lx) == '.' && here(lx)[1] != '.')
         why = "a float needs digits on both sides of the point";
     if (why != NULL) {
         bad_number(lx, from, why);

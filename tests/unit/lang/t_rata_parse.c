@@ -153,7 +153,7 @@ static void errors(void **state)
 {
     static const struct { const char *source, *codes; bool incomplete; } rows[] = {
         { "x = 12abc", "E0105", false },
-        { "x = 1.", "E0103", true },
+        { "x = y.", "E0103", true }, { "x = 1.", "E0105", false }, { "x = 1. y", "E0105", false },
         { "y = * 2\nz = 1\nw = ) 3", "E0106 E0106", false },
         { "\"open", "E0102", true },
         { "f\"a{b", "E0102", true },
