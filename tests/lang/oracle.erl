@@ -2,11 +2,15 @@
 %%
 %% oracle.erl - what OTP says of files that our compilers wrote
 %%
+%% check([File...]) prints the files that OTP's beam_validator refuses, and why.
 %% main([File...]): each file is taken apart by beam_disasm and given to the compiler's own
 %% beam_validator; then its module's start/0 is called and the result printed. beam_disasm shows
 %% some operands in another way than the validator reads them: fix/2 turns them.
 -module(oracle).
--export([main/1]).
+-export([check/1, main/1]).
+
+check(Files) ->
+    [io:format("~s: ~P~n", [F, Why, 20]) || F <- Files, Why <- [catch file(F)], Why =/= ok].
 
 main(Files) ->
     lists:foreach(fun one/1, Files).
