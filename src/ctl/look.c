@@ -551,8 +551,10 @@ static void reply_table(struct request *rq, struct table *t, term id)
 {
     static const char *const protections[] = { "private", "protected", "public" };
     struct buf name = { 0 }, owner = { 0 };
+    int64_t reads, writes;
 
     term_print(&name, id, 0, 200);
+    table_rates(t, &reads, &writes);
     if (is_local_pid(atomic_load(&t->owner)))
         view_pid(&owner, atomic_load(&t->owner));
     reply_row(rq, (struct cell[]){
@@ -560,8 +562,8 @@ static void reply_table(struct request *rq, struct table *t, term id)
         CELL_NUMBER(table_memory_words(t) * (int64_t)sizeof(term)),
         CELL_TEXT(t->persist == NULL ? "ram" : table_is_loading(t) ? "loading" : "disk"),
         CELL_TEXT(protections[atomic_load(&t->protection)]),
-        CELL_TEXT(owner.len == 0 ? "-" : buf_cstr(&owner)),
-    }, 7);
+        CELL_TEXT(owner.len == 0 ? "-" : buf_cstr(&owner)), CELL_NUMBER(reads), CELL_NUMBER(writes),
+    }, 9);
     buf_fini(&name);
     buf_fini(&owner);
 }
@@ -662,7 +664,7 @@ void ctl_tables(struct request *rq)
     static const struct column cols[] = {
         { "name", COL_TEXT, false }, { "type", COL_TEXT, false }, { "rows", COL_COUNT_, false },
         { "size", COL_BYTES, false }, { "kept", COL_TEXT, false }, { "access", COL_TEXT, false },
-        { "owner", COL_TEXT, false },
+        { "owner", COL_TEXT, false }, { "reads", COL_RATE, false }, { "writes", COL_RATE, false },
     };
     size_t n = 0, shown = 0;
     struct table_entry *at;

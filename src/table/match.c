@@ -11,6 +11,7 @@
  */
 #include "table/match.h"
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "heap/map.h"
 #include "table/match_ops.h"
 #include "term/atom.h"
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 
 #define EXPR_DEPTH_MAX 2000
+#define FIRST_BYTES    1024     /* what a specification of one clause takes */
 #define VAR_MAX 100000000
 
 enum step_kind {
@@ -57,32 +59,19 @@ struct match_spec {
     enum match_dialect dialect;
     struct clause *clauses;
     size_t nclauses, max_vars, max_stack, words;
-    term *block;                    /* the specification as a term, constants point here */
-    term *offheap;
-    void **owned;                   /* everything to free */
-    size_t nowned;
+    term *offheap;                  /* of the specification as a term, which constants point into */
+    struct arena arena;             /* everything else */
 };
 
 /* --- memory ----------------------------------------------------------------------------------- */
-
-static void *own(struct match_spec *ms, void *p)
-{
-    if ((ms->nowned & (ms->nowned - 1)) == 0)   /* full at each power of two */
-        ms->owned = mem_realloc(ms->owned, (ms->nowned == 0 ? 1 : 2 * ms->nowned) * sizeof p);
-    ms->owned[ms->nowned++] = p;
-    return p;
-}
 
 void match_free(struct match_spec *ms)
 {
     if (ms == NULL)
         return;
-    for (size_t i = 0; i < ms->nowned; i++)
-        mem_free(ms->owned[i]);
-    mem_free(ms->owned);
     if (ms->offheap != NULL)
         term_chain_release(ms->offheap);
-    mem_free(ms->block);
+    arena_fini(&ms->arena);
     mem_free(ms);
 }
 
@@ -121,20 +110,43 @@ static int64_t var_index(const struct clause *c, int64_t number)
     return -1;
 }
 
-/* A stack of terms to visit. */
-struct visits { struct buf b; };
+/* A stack of terms to visit. Most fit into what is there. */
+#define VISITS_FEW 32
+
+struct visits { term *at, few[VISITS_FEW]; size_t n, cap; };
+
+static void visits_init(struct visits *v, term first)
+{
+    v->at = v->few;
+    v->cap = VISITS_FEW;
+    v->few[0] = first;
+    v->n = 1;
+}
+
+static void visits_fini(struct visits *v)
+{
+    if (v->at != v->few)
+        mem_free(v->at);
+}
 
 static void visit_push(struct visits *v, term t)
 {
-    buf_add(&v->b, &t, sizeof t);
+    if (UNLIKELY(v->n == v->cap)) {
+        term *more = mem_array(2 * v->cap, sizeof t);
+
+        memcpy(more, v->at, v->n * sizeof t);
+        visits_fini(v);
+        v->at = more;
+        v->cap *= 2;
+    }
+    v->at[v->n++] = t;
 }
 
 static bool visit_pop(struct visits *v, term *ret)
 {
-    if (v->b.len == 0)
+    if (v->n == 0)
         return false;
-    v->b.len -= sizeof *ret;
-    memcpy(ret, v->b.data + v->b.len, sizeof *ret);
+    *ret = v->at[--v->n];
     return true;
 }
 
@@ -161,17 +173,17 @@ static void visit_parts(struct visits *v, term t)
 /* No variable, no '_' and no map inside: matching is equality. */
 static bool pattern_is_const(term t)
 {
-    struct visits v = { { 0 } };
+    struct visits v;
     bool is_const = true;
 
-    visit_push(&v, t);
+    visits_init(&v, t);
     while (is_const && visit_pop(&v, &t)) {
         if (t == ATOM_underscore || var_number(t) >= 0 || is_map(t))
             is_const = false;
         else
             visit_parts(&v, t);
     }
-    buf_fini(&v.b);
+    visits_fini(&v);
     return is_const;
 }
 
@@ -184,13 +196,13 @@ static int number_order(const void *a, const void *b)
 
 static void vars_collect(struct match_spec *ms, struct clause *c)
 {
-    struct visits v = { { 0 } };
+    struct visits v;
     struct buf found = { 0 };
     uint32_t *vars;
     size_t n, kept = 0;
     term t;
 
-    visit_push(&v, c->head);
+    visits_init(&v, c->head);
     while (visit_pop(&v, &t)) {
         int64_t number = var_number(t);
 
@@ -202,9 +214,9 @@ static void vars_collect(struct match_spec *ms, struct clause *c)
             visit_parts(&v, t);
         }
     }
-    buf_fini(&v.b);
+    visits_fini(&v);
     n = found.len / sizeof *vars;
-    vars = own(ms, mem_alloc(n * sizeof *vars + 1));
+    vars = ARENA_NEW_ARRAY(&ms->arena, uint32_t, n + 1);
     memcpy(vars, found.data == NULL ? (uint8_t *)"" : found.data, found.len);
     buf_fini(&found);
     qsort(vars, n, sizeof *vars, number_order);
@@ -228,12 +240,12 @@ static void step_add(struct buf *steps, uint32_t kind, size_t n, term word)
 
 static void head_compile(struct match_spec *ms, struct clause *c)
 {
-    struct visits v = { { 0 } };
+    struct visits v;
     struct buf steps = { 0 };
     bool *bound = MEM_NEW_ARRAY(bool, c->nvars + 1);
     term t;
 
-    visit_push(&v, c->head);
+    visits_init(&v, c->head);
     while (visit_pop(&v, &t)) {
         int64_t number = var_number(t);
         size_t depth;
@@ -265,14 +277,14 @@ static void head_compile(struct match_spec *ms, struct clause *c)
             }
             visit_parts(&v, t);
         }
-        depth = v.b.len / sizeof(term);
+        depth = v.n;
         if (depth > ms->max_stack)
             ms->max_stack = depth;
     }
     mem_free(bound);
-    buf_fini(&v.b);
+    visits_fini(&v);
     c->nsteps = steps.len / sizeof(struct step);
-    c->steps = own(ms, mem_dup(steps.data, steps.len));
+    c->steps = arena_dup(&ms->arena, steps.data, steps.len);
     buf_fini(&steps);
 }
 
@@ -384,7 +396,7 @@ static struct expr *complain(struct compiler *k, const char *fmt, ...)
 
 static struct expr *expr_new(struct compiler *k, enum expr_kind kind, size_t nargs, term word)
 {
-    struct expr *e = own(k->ms, mem_zalloc(sizeof *e + nargs * sizeof e->arg[0]));
+    struct expr *e = arena_alloc(&k->ms->arena, sizeof *e + nargs * sizeof e->arg[0]);
 
     e->kind = kind;
     e->n = (uint32_t)nargs;
@@ -397,10 +409,10 @@ static struct expr *expr_compile(struct compiler *k, term t);
 /* A word, or a list or map of words and lists and so on, without variables and calls. */
 static bool expr_is_const(term t)
 {
-    struct visits v = { { 0 } };
+    struct visits v;
     bool is_const = true;
 
-    visit_push(&v, t);
+    visits_init(&v, t);
     while (is_const && visit_pop(&v, &t)) {
         if (t == ATOM_dollar_underscore || t == ATOM_dollar_dollar || var_number(t) >= 0 ||
             is_tuple(t) || is_map(t))
@@ -408,7 +420,7 @@ static bool expr_is_const(term t)
         else
             visit_parts(&v, t);
     }
-    buf_fini(&v.b);
+    visits_fini(&v);
     return is_const;
 }
 
@@ -683,7 +695,7 @@ static struct expr **exprs_compile(struct compiler *k, term list, size_t *ret_n)
         complain(k, "Match conditions or body are not a list.");
         return NULL;
     }
-    all = own(k->ms, mem_array((size_t)n + 1, sizeof *all));
+    all = ARENA_NEW_ARRAY(&k->ms->arena, struct expr *, (size_t)n + 1);
     for (; is_cons(list); list = cdr(list))
         all[i++] = expr_compile(k, car(list));
     *ret_n = (size_t)n;
@@ -720,9 +732,10 @@ struct match_spec *match_compile(term spec, enum match_dialect dialect, struct b
         return NULL;
     }
     ms->words = term_size_whole(spec);
-    ms->block = at = mem_alloc(ms->words * sizeof(term));
+    ms->arena.next_bytes = FIRST_BYTES;
+    at = ARENA_NEW_ARRAY(&ms->arena, term, ms->words);
     spec = term_copy_whole(spec, &at, &ms->offheap);
-    ms->clauses = own(ms, mem_array((size_t)n, sizeof(struct clause)));
+    ms->clauses = ARENA_NEW_ARRAY(&ms->arena, struct clause, (size_t)n);
     ms->max_stack = 1;
     for (; is_cons(spec); spec = cdr(spec))
         clause_compile(&k, car(spec), &ms->clauses[ms->nclauses++]);

@@ -4,6 +4,7 @@
  */
 #include "table/persist.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "term/atom.h"
 #include "term/compare.h"
 
@@ -63,6 +64,23 @@ static void all_unlock(struct table *t)
         set_unlock_all(&t->set);
 }
 
+/* Under the lock of the key. */
+ALWAYS_INLINE void count_read(struct table *t, uint32_t hash)
+{
+    if (is_ordered(t))
+        count_add(t->ordered.reads, 1);
+    else
+        count_add(set_stripe(&t->set, hash)->reads, 1);
+}
+
+ALWAYS_INLINE void count_write(struct table *t, uint32_t hash)
+{
+    if (is_ordered(t))
+        count_add(t->ordered.writes, 1);
+    else
+        count_add(set_stripe(&t->set, hash)->writes, 1);
+}
+
 ALWAYS_INLINE struct row *key_find(struct table *t, term key, uint32_t hash)
 {
     return is_ordered(t) ? ordered_find(&t->ordered, key) : set_row(&t->set, key, hash);
@@ -101,6 +119,38 @@ int64_t table_memory_words(struct table *t)
     return words + (is_ordered(t) ? t->ordered.words + 2 * t->ordered.count : set_words(&t->set));
 }
 
+static void uses_sum(struct table *t, uint64_t *ret_reads, uint64_t *ret_writes)
+{
+    *ret_reads = *ret_writes = 0;
+    if (is_ordered(t)) {
+        *ret_reads = count_get(t->ordered.reads);
+        *ret_writes = count_get(t->ordered.writes);
+        return;
+    }
+    for (unsigned i = 0; i < SET_STRIPES; i++) {
+        *ret_reads += count_get(t->set.stripe[i].reads);
+        *ret_writes += count_get(t->set.stripe[i].writes);
+    }
+}
+
+void table_rates(struct table *t, int64_t *ret_reads, int64_t *ret_writes)
+{
+    int64_t now = clock_monotonic_ns(), ns;
+    uint64_t reads, writes;
+
+    uses_sum(t, &reads, &writes);
+    spin_lock(&t->meta);
+    ns = now - t->seen_ns > 0 ? now - t->seen_ns : 1;
+    *ret_reads = (int64_t)((double)(reads - t->seen_reads) * 1e9 / (double)ns);
+    *ret_writes = (int64_t)((double)(writes - t->seen_writes) * 1e9 / (double)ns);
+    if (ns >= 1000000000) {
+        t->seen_ns = now;
+        t->seen_reads = reads;
+        t->seen_writes = writes;
+    }
+    spin_unlock(&t->meta);
+}
+
 bool table_is_object(const struct table *t, term object)
 {
     return is_tuple(object) && tuple_arity(object) >= t->keypos;
@@ -114,6 +164,7 @@ static void insert_locked(struct table *t, term object, uint32_t hash)
 {
     struct row *old;
 
+    count_write(t, hash);
     if (!is_ordered(t)) {
         set_insert_locked(&t->set, object, hash);
         return;
@@ -228,6 +279,7 @@ int table_member(struct table *t, term key)
     bool here = key_lock(t, key, &hash);
     bool found = here && key_find(t, key, hash) != NULL;
 
+    count_read(t, hash);
     key_unlock(t, hash);
     return here ? found : TABLE_GONE;
 }
@@ -241,6 +293,7 @@ term table_lookup(struct table *t, struct heap *h, term key)
         struct row *r = key_find(t, key, hash);
 
         result = r == NULL ? TERM_NIL : objects_copy(t, h, r, key, hash);
+        count_read(t, hash);
     }
     key_unlock(t, hash);
     return result;
@@ -283,6 +336,7 @@ term table_lookup_element(struct table *t, struct heap *h, term key, uint64_t po
         *ret_found = r != NULL;
         if (r != NULL)
             result = elements_copy(t, h, r, key, hash, pos);
+        count_read(t, hash);
     }
     key_unlock(t, hash);
     return result;
@@ -295,6 +349,7 @@ static void remove_locked(struct table *t, term key, uint32_t hash)
     struct row *r;
     struct row **link;
 
+    count_write(t, hash);
     if (is_ordered(t)) {
         r = ordered_remove(&t->ordered, key);
         if (r != NULL)
@@ -383,6 +438,7 @@ int table_delete_object(struct table *t, term object)
         if (set_delete_object(t, object, key, hash))
             stored_one(t, key, hash);
     }
+    count_write(t, hash);
     key_unlock(t, hash);
     if (here && !is_ordered(t))
         set_shrink(&t->set);
@@ -422,6 +478,7 @@ int table_update(struct table *t, term key, table_change *fn, void *ctx)
             set_replace_locked(&t->set, set_find(&t->set, key, hash, false), row_new(object));
         stored_one(t, key, hash);
     }
+    count_write(t, hash);
     key_unlock(t, hash);
     return here ? r != NULL : TABLE_GONE;
 }
@@ -484,6 +541,7 @@ static term set_next(struct table *t, struct heap *h, term key, bool whole)
         key_unlock(t, hash);
         return TERM_NONE;
     }
+    count_read(t, hash);
     index = set_index(&t->set, hash);
     for (r = *link; r != NULL && (r->ghost || set_same_key(&t->set, r, key, hash)); r = r->next) {
     }
@@ -505,6 +563,7 @@ static term ordered_at(struct table *t, struct heap *h, enum where where, term k
         at = where == FIRST ? ordered_first(o) : where == LAST ? ordered_last(o) :
              where == NEXT ? ordered_after(o, key, false) : ordered_before(o, key, false);
         result = found_key(t, h, place_row(at), 0, whole);
+        count_read(t, 0);
     }
     spin_unlock(&o->lock);
     return result;

@@ -29,6 +29,7 @@ struct ordered {
     struct leaf *hint;      /* found last: walks by key stay in it for a while; NULL: none */
     uint32_t hint_i;        /* and where: looked at before it is believed */
     _Atomic int64_t count, words;   /* written under the lock, read without */
+    _Atomic uint64_t reads, writes; /* so are these: by key, since the table was made */
 };
 
 void ordered_init(struct ordered *o, unsigned keypos);

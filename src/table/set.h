@@ -22,6 +22,7 @@ struct set_stripe {
     _Atomic uint32_t ghosts;    /* rows kept only because the table is fixed */
     _Atomic int64_t  count;     /* rows that are not ghosts */
     _Atomic int64_t  words;     /* of all rows, headers included */
+    _Atomic uint64_t reads, writes;     /* by key, since the table was made */
 };
 
 struct set {

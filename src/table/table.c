@@ -264,6 +264,7 @@ static struct table *table_make(term name, term owner, const struct table_option
 
     t->type = opt->type;
     t->keypos = opt->keypos;
+    t->seen_ns = clock_monotonic_ns();
     t->compressed = opt->compressed;
     t->read_concurrency = opt->read_concurrency;
     t->decentralized_counters = opt->decentralized_counters;

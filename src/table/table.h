@@ -42,6 +42,8 @@ struct table {
     struct row *heir_data;              /* {Data} */
     struct table_fix *_Atomic fixes;    /* [lk meta], but anybody may ask whether there are any */
     int64_t  fixed_mono_ns, fixed_system_ns;
+    int64_t  seen_ns;                   /* when table_rates was asked, and what it saw */
+    uint64_t seen_reads, seen_writes;
     struct persist *persist;            /* constant; NULL: in memory only (persist.h) */
     /* --- [lk tables] --- */
     struct table *next, *prev;
@@ -109,6 +111,9 @@ bool table_is_fixed(struct table *t);
 
 int64_t table_size(struct table *t);
 int64_t table_memory_words(struct table *t);
+/* Reads and writes of objects by key each second, since this was last asked a second ago or more,
+ * or since the table was made. */
+void table_rates(struct table *t, int64_t *ret_reads, int64_t *ret_writes);
 bool table_is_object(const struct table *t, term object);   /* a tuple with a key */
 
 int  table_insert(struct table *t, term object);
