@@ -142,8 +142,11 @@ int changes_apply(struct store *st, struct group *g, size_t n)
 {
     int rc = changes_begin(st);
 
-    for (; rc == 0 && n > 0; g = g->next, n--)
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        if (i > 0)      /* what follows the last is not ours to look at */
+            g = g->next;
         rc = apply_group(st, g);
+    }
     if (rc != 0) {
         metric_inc(M_store_error_write);
         changes_abort(st);

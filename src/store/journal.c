@@ -66,7 +66,9 @@ static void record_build(struct store *st, const struct group *g, size_t n, uint
     buf_be(b, number, 8);
     buf_be(b, 0, 4);
     add_names(st, b);
-    for (; n > 0; g = g->next, n--) {
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            g = g->next;
         buf_be(b, (uint64_t)g->time, 8);
         buf_be(b, g->ops.len, 4);
         buf_add(b, g->ops.data, g->ops.len);
