@@ -25,11 +25,19 @@
  * inside an epoch. */
 void literals_retire(struct literal_area area);
 
-/* At the loop head of a scheduler, after its quiescent state: note what is going when that is not
- * what was noted last. */
+/* At the loop head of a scheduler, after its quiescent state, and where a thread borrows one: note on
+ * this thread what is going now. */
 struct literals_going;
 extern struct literals_going *_Atomic literals_going;   /* [any] NULL: nothing */
-void literals_note(const struct literals_going *g);
+void literals_note(const struct literals_going *g);     /* NULL: nothing */
+ALWAYS_INLINE void literals_note_going(void)
+{
+    /* acquire: pairs with the release in literals.c; the ranges are there */
+    const struct literals_going *g = atomic_load_explicit(&literals_going, memory_order_acquire);
+
+    if (UNLIKELY(g != NULL || literal_purge_noted != NULL))
+        literals_note(g);
+}
 
 /* Owner of p: SIG_LITERALS has come. */
 void literals_check(struct process *p);

@@ -715,18 +715,6 @@ static struct process *find_or_sleep(struct sched *s)
     return p;
 }
 
-void sched_note_literals(struct sched *s)
-{
-    /* acquire: pairs with the release in literals.c; the range is there */
-    const struct literals_going *going =
-        atomic_load_explicit(&literals_going, memory_order_acquire);
-
-    if (UNLIKELY(going != s->priv->literals_noted)) {
-        s->priv->literals_noted = going;
-        literals_note(going);
-    }
-}
-
 static void run_timers(struct sched_priv *priv)
 {
     int64_t now = clock_monotonic_ns();
@@ -749,7 +737,7 @@ static void turn(struct sched *s)
         world_enter();
         epoch_online();
     }
-    sched_note_literals(s);
+    literals_note_going();
     p = pick(s);
     if (p == NULL || priv->ticks >= CLOCK_TICKS) {
         priv->ticks = 0;

@@ -14,6 +14,7 @@
  */
 #include "base/clock.h"
 #include "base/epoch.h"
+#include "vm/literals.h"
 #include "vm/sched_priv.h"
 #include "vm/timer.h"
 
@@ -82,7 +83,7 @@ static void run_as_guest(struct sched *s, struct process *p)
 {
     sched_self = s;
     s->fcalls = GUEST_REDUCTIONS;
-    sched_note_literals(s);
+    literals_note_going();
     while (p != NULL) {
         sched_run(s, p);
         p = TAKE(s->priv->run_next);
@@ -91,6 +92,7 @@ static void run_as_guest(struct sched *s, struct process *p)
             p = NULL;
         }
     }
+    literals_note(NULL);                    /* it is the thread that notes: what it noted goes soon */
     sched_self = NULL;
 }
 

@@ -42,7 +42,6 @@ struct sched_priv {
     _Atomic int64_t wakes_at_ns;    /* [any] when its thread wakes by itself; INT64_MAX: never */
     _Alignas(CACHE_LINE) struct process *run_next;      /* [own] */
     uint32_t run_next_row;          /* [own] taken in a row */
-    const struct literals_going *literals_noted;    /* [own] see literals.h */
     uint32_t normals;               /* [own] normal processes run since the last low one */
     uint32_t ticks;                 /* [own] turns since the clock was read */
     uint64_t slice_left;            /* [own] reductions at the start of the current run */
@@ -69,7 +68,6 @@ bool sched_any_work(void);                      /* on any queue, or the end of t
 void sched_put_own(struct sched *s, struct process *p);
 void sched_put_foreign(struct process *p);      /* on some queue, from no scheduler's thread */
 void sched_run(struct sched *s, struct process *p);
-void sched_note_literals(struct sched *s);
 bool world_try_enter(void);                     /* false: the world is stopped, or will be */
 void world_leave(void);
 /* No scheduler's thread: keep p until sched_release, if that was asked for and none is kept yet. */

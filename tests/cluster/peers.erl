@@ -144,3 +144,42 @@ usort(L) -> maps:keys(maps:from_list([{X, true} || X <- L])).
 
 %% A process that registers a global name and keeps what it is told.
 claim(Keeper, Name) -> do(Keeper, fun() -> global:register_name(Name, self()) end).
+
+%% N persistent terms on Node, one after the other in one place, each kept by a process there after
+%% the next has replaced it: true, if all of them are what they were. Each is asked for alone, so
+%% that the receiver runs on the thread that hears the question.
+literals(Node, N) ->
+    P = spawn(Node, ?MODULE, literal_server, []),
+    [begin P ! {put, self(), I}, receive {P, I} -> ok end end || I <- count_up(1, N)],
+    P ! {all, self()},
+    receive {all, Kept} -> Kept =:= [literal(I) || I <- count_up(1, N)] after 10000 -> timeout end.
+
+literal(I) -> {I, count_up(I, I + 40), <<"kept">>}.
+
+literal_server() ->
+    Keeper = spawn(?MODULE, literal_keeper, [[]]),
+    literal_server(Keeper).
+
+literal_server(Keeper) ->
+    receive
+        {put, From, I} ->
+            persistent_term:put(?MODULE, literal(I)),
+            Keeper ! {keep, persistent_term:get(?MODULE)},
+            From ! {self(), I};
+        {all, From} ->
+            persistent_term:erase(?MODULE),
+            Keeper ! {all, From}
+    end,
+    literal_server(Keeper).
+
+literal_keeper(Kept) ->
+    receive
+        {keep, T} -> literal_keeper([T | Kept]);
+        {all, From} -> erlang:garbage_collect(), From ! {all, turned(Kept, [])}
+    end.
+
+turned([H | T], Acc) -> turned(T, [H | Acc]);
+turned([], Acc) -> Acc.
+
+count_up(A, B) when A > B -> [];
+count_up(A, B) -> [A | count_up(A + 1, B)].
