@@ -48,7 +48,8 @@ struct assembler {
     bool in_function;
     struct buf attributes;      /* list elements, n_attributes of them */
     uint32_t n_attributes;
-    struct beam_arg *list;      /* elements of the list operand being read; LIST_ARGS_MAX */
+    struct beam_arg *list;      /* elements of the list operand being read */
+    size_t  cap_list;
 };
 
 /* Fail at a place other than the token under the eye. */
@@ -415,6 +416,10 @@ static int list_operand(struct assembler *a, const char *letters, size_t n_lette
     while (rc == 0 && !text_is_punct(&a->t, ']')) {
         if (n == LIST_ARGS_MAX)
             return text_fail(&a->t, "a list of more than %d operands", LIST_ARGS_MAX);
+        if (n == a->cap_list) {
+            a->cap_list = a->cap_list != 0 ? 2 * a->cap_list : 64;
+            a->list = mem_realloc(a->list, a->cap_list * sizeof *a->list);
+        }
         rc = operand(a, letters[n % n_letters], &a->list[n]);
         if (rc == 0 && text_is_punct(&a->t, ','))
             rc = text_next(&a->t);
@@ -874,7 +879,6 @@ int beam_assemble(const char *text, size_t len, const char *source,
     struct assembler a = { .source = source, .next_label = 1 };
     int rc = text_open(&a.t, text, len, ret_error);
 
-    a.list = MEM_NEW_ARRAY(struct beam_arg, LIST_ARGS_MAX);
     if (rc == 0)
         rc = asm_module(&a);
     if (rc == 0)

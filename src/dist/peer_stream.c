@@ -608,8 +608,8 @@ static int deliver(struct stream *st, const struct incoming *in, const struct wi
 
 static int take_signal(struct stream *st, const struct incoming *in)
 {
-    static __thread struct wire_space space;
-    static __thread term atoms[SIG_ATOMS_MAX];
+    struct wire_space space;
+    term atoms[SIG_ATOMS_MAX];
     const term *resolved = atoms;
     struct wire_sig s;
     int rc = sig_read(in->kind, in->body.data, in->body.len, &space, &s);
@@ -692,7 +692,7 @@ static int transfer_whole(struct stream *st, struct transfer_in *t)
 
 static int take_fragment(struct stream *st, const struct incoming *in)
 {
-    static __thread struct wire_space space;
+    struct wire_space space;
     struct transfer_in **at, *t;
     struct wire_sig s;
     int rc = sig_read(KIND_fragment, in->body.data, in->body.len, &space, &s);
@@ -736,7 +736,7 @@ static void give_credit(struct stream *st)
 
 static int take_credit(struct stream *st, const struct incoming *in)
 {
-    static __thread struct wire_space space;
+    struct wire_space space;
     struct wire_sig s;
     int rc = sig_read(KIND_credit, in->body.data, in->body.len, &space, &s);
 
@@ -747,7 +747,7 @@ static int take_credit(struct stream *st, const struct incoming *in)
 
 static int take_one(struct stream *st, const struct frame_view *f)
 {
-    static __thread struct wire_space space;
+    struct wire_space space;
     struct incoming in = { .kind = f->kind, .body = f->body };
     struct wire_sig s;
     int rc;

@@ -3,40 +3,35 @@
  * atom.c - the table of atoms: index to text, and text to index
  *
  * Entries live in pages that never move, so index to entry is two loads. Text to index goes
- * through a hash table of chains that only grow at the front: a reader needs no lock, and sees a
- * chain that was right at some moment since it started. Writers take one mutex.
+ * through base/chains.h, whose lock is the table's: readers take none.
  */
 #include "term/atom.h"
 
 #include "base/alloc.h"
-
-#include <pthread.h>
-#include <stdatomic.h>
+#include "base/chains.h"
 
 #define PAGE_BITS    12
 #define PAGE_ENTRIES (1u << PAGE_BITS)
 #define MAX_DEFAULT  (1u << 20)
 #define MAX_MOST     (1u << 28)
 #define TEXT_CHUNK_BYTES (64u << 10)
+#define CHAINS_FIRST (1u << 13)
 
 struct entry {
+    struct chain_link link; /* its tag is the index */
     const char *text;       /* [set] NUL-terminated */
-    uint32_t hash;          /* [set] of this table */
     uint32_t pjw;           /* [set] AH of the portable hash */
-    uint32_t next;          /* [set] index + 1 of the next entry of the chain; 0: none */
     uint16_t len, chars;    /* [set] bytes, code points */
 };
 
 static struct {
-    struct entry *_Atomic *pages;   /* [set] array; elements [any], written under lock */
-    _Atomic uint32_t *chains;       /* [set] array; elements [any] index + 1, written under lock */
-    uint32_t chain_mask;            /* [set] */
+    struct entry *_Atomic *pages;   /* [set] array; elements [any], written under chains.lock */
+    struct chains chains;
     uint32_t max;                   /* [set] */
     _Atomic uint32_t count;         /* [any] entries that are complete */
-    pthread_mutex_t lock;
-    char    *chunk;                 /* [lk lock] room for texts */
-    size_t   chunk_left;            /* [lk lock] */
-} table = { .lock = PTHREAD_MUTEX_INITIALIZER };
+    char    *chunk;                 /* [lk chains.lock] room for texts */
+    size_t   chunk_left;            /* [lk chains.lock] */
+} table;
 
 static struct entry *entry_at(uint32_t index)
 {
@@ -131,20 +126,19 @@ static int text_chars(const char *text, size_t len)
     return chars;
 }
 
-static term table_find(const char *text, size_t len, uint32_t hash)
+struct text { const char *bytes; size_t len; };
+
+static bool is_text(const struct chain_link *l, const void *key)
 {
-    /* acquire: pairs with the release in table_add; chain members were written before it. */
-    uint32_t at = atomic_load_explicit(&table.chains[hash & table.chain_mask],
-                                       memory_order_acquire);
+    const struct entry *e = CONTAINER_OF(l, struct entry, link);
+    const struct text *t = key;
 
-    while (at != 0) {
-        struct entry *e = entry_at(at - 1);
+    return e->len == t->len && memcmp(e->text, t->bytes, t->len) == 0;
+}
 
-        if (e->hash == hash && e->len == len && memcmp(e->text, text, len) == 0)
-            return atom_make(at - 1);
-        at = e->next;
-    }
-    return TERM_NONE;
+static term found(const struct chain_link *l)
+{
+    return l == NULL ? TERM_NONE : atom_make(l->tag);
 }
 
 static const char *text_keep_locked(const char *text, size_t len)
@@ -178,19 +172,18 @@ static struct entry *entry_room_locked(uint32_t index)
 static term table_add_locked(const char *text, size_t len, uint32_t hash, int chars)
 {
     uint32_t index = atomic_load_explicit(&table.count, memory_order_relaxed);
-    _Atomic uint32_t *chain = &table.chains[hash & table.chain_mask];
     struct entry *e;
 
     if (index >= table.max)
         return TERM_NONE;
     e = entry_room_locked(index);
-    *e = (struct entry){
-        .text = text_keep_locked(text, len), .hash = hash, .pjw = pjw_hash(text, len),
-        .next = atomic_load_explicit(chain, memory_order_relaxed),
-        .len = (uint16_t)len, .chars = (uint16_t)chars,
-    };
-    /* release: pairs with the acquire in table_find. */
-    atomic_store_explicit(chain, index + 1, memory_order_release);
+    e->link.hash = hash;
+    e->link.tag = index;
+    e->text = text_keep_locked(text, len);
+    e->pjw = pjw_hash(text, len);
+    e->len = (uint16_t)len;
+    e->chars = (uint16_t)chars;
+    chains_add_locked(&table.chains, &e->link);
     atomic_store_explicit(&table.count, index + 1, memory_order_release);
     return atom_make(index);
 }
@@ -202,19 +195,13 @@ void atom_table_init(uint32_t max)
 #include "term/atoms.tab"
 #undef ATOM
     };
-    uint32_t chains = 1u << 14;
 
     if (table.pages != NULL)
         return;
     table.max = max == 0 ? MAX_DEFAULT : max > MAX_MOST ? MAX_MOST : max;
     if (table.max < ATOM_WELL_KNOWN_COUNT + 1000)
         table.max = ATOM_WELL_KNOWN_COUNT + 1000;
-    /* Four entries a chain when full. The array is zero pages until used, so a small node pays
-     * only for what it touches. */
-    while (chains < table.max / 4)
-        chains <<= 1;
-    table.chains = mem_array(chains, sizeof *table.chains);
-    table.chain_mask = chains - 1;
+    chains_init(&table.chains, CHAINS_FIRST);
     table.pages = mem_array((table.max >> PAGE_BITS) + 1, sizeof *table.pages);
     for (uint32_t i = 0; i < ARRAY_LEN(rows); i++) {
         term a = atom_from_utf8(rows[i].text, rows[i].len);
@@ -225,21 +212,22 @@ void atom_table_init(uint32_t max)
 
 term atom_from_utf8(const char *text, size_t len)
 {
+    struct text key = { text, len };
     uint32_t hash = text_hash(text, len);
-    term found = table_find(text, len, hash);
+    term atom = found(chains_find(&table.chains, hash, is_text, &key));
     int chars;
 
-    if (found != TERM_NONE)
-        return found;
+    if (atom != TERM_NONE)
+        return atom;
     chars = text_chars(text, len);
     if (chars < 0)
         return TERM_NONE;
-    pthread_mutex_lock(&table.lock);
-    found = table_find(text, len, hash);
-    if (found == TERM_NONE)
-        found = table_add_locked(text, len, hash, chars);
-    pthread_mutex_unlock(&table.lock);
-    return found;
+    pthread_mutex_lock(&table.chains.lock);
+    atom = found(chains_find_locked(&table.chains, hash, is_text, &key));
+    if (atom == TERM_NONE)
+        atom = table_add_locked(text, len, hash, chars);
+    pthread_mutex_unlock(&table.chains.lock);
+    return atom;
 }
 
 term atom_from_latin1(const char *text, size_t len)
@@ -269,7 +257,9 @@ term atom_from_cstr(const char *text)
 
 term atom_existing_utf8(const char *text, size_t len)
 {
-    return table_find(text, len, text_hash(text, len));
+    struct text key = { text, len };
+
+    return found(chains_find(&table.chains, text_hash(text, len), is_text, &key));
 }
 
 const char *atom_text(term atom, size_t *ret_len)

@@ -2,14 +2,14 @@
 /*
  * code.c - exports, fun entries, modules and their versions, the code path
  *
- * Lookups take no lock: chains only grow, and a new link is published with release. Growing takes
- * table_lock. The module table and the list of images change only while the world is stopped, which
+ * Lookups of exports and fun entries take no lock (base/chains.h). The module table and the list of images change only while the world is stopped, which
  * one thread at a time can do; a scheduler inside a process therefore sees either all of a commit
  * or nothing of it.
  */
 #include "vm/code_priv.h"
 
 #include "base/alloc.h"
+#include "base/chains.h"
 #include "base/epoch.h"
 #include "base/errors.h"
 #include "term/atom.h"
@@ -22,20 +22,24 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+#define MODULE_BUCKETS (1u << 12)
+
+static struct chains exports, fun_entries;
+
+void code_init(void)
+{
+    chains_init(&exports, 1u << 12);
+    chains_init(&fun_entries, 1u << 9);
+}
 
 /* --- exports ---------------------------------------------------------------------------------- */
 
-#define EXPORT_BUCKETS (1u << 16)
-#define FUN_BUCKETS    (1u << 14)
-#define MODULE_BUCKETS (1u << 12)
-
 struct export_node {
+    struct chain_link link;
     struct export export;
-    struct export_node *next;       /* [set] */
 };
 
-static struct export_node *_Atomic export_table[EXPORT_BUCKETS];
+struct mfa { term module, function; uint32_t arity; };
 
 static uint32_t mfa_hash(term m, term f, uint32_t a)
 {
@@ -44,29 +48,37 @@ static uint32_t mfa_hash(term m, term f, uint32_t a)
     return (uint32_t)(h >> 32 ^ h);
 }
 
+static bool is_mfa(const struct chain_link *l, const void *key)
+{
+    const struct export *e = &CONTAINER_OF(l, const struct export_node, link)->export;
+    const struct mfa *k = key;
+
+    return e->module == k->module && e->function == k->function && e->arity == k->arity;
+}
+
+static struct export *export_found(struct chain_link *l)
+{
+    return l == NULL ? NULL : &CONTAINER_OF(l, struct export_node, link)->export;
+}
+
 struct export *export_find(term module, term function, uint32_t arity)
 {
-    struct export_node *n = atomic_load_explicit(
-        &export_table[mfa_hash(module, function, arity) % EXPORT_BUCKETS], memory_order_acquire);
+    struct mfa key = { module, function, arity };
 
-    for (; n != NULL; n = n->next)
-        if (n->export.module == module && n->export.function == function &&
-            n->export.arity == arity)
-            return &n->export;
-    return NULL;
+    return export_found(chains_find(&exports, mfa_hash(module, function, arity), is_mfa, &key));
 }
 
 struct export *export_get(term module, term function, uint32_t arity)
 {
-    struct export_node *_Atomic *bucket =
-        &export_table[mfa_hash(module, function, arity) % EXPORT_BUCKETS];
-    struct export *e = export_find(module, function, arity);
+    struct mfa key = { module, function, arity };
+    uint32_t hash = mfa_hash(module, function, arity);
+    struct export *e = export_found(chains_find(&exports, hash, is_mfa, &key));
     struct export_node *n;
 
     if (e != NULL)
         return e;
-    pthread_mutex_lock(&table_lock);
-    e = export_find(module, function, arity);
+    pthread_mutex_lock(&exports.lock);
+    e = export_found(chains_find_locked(&exports, hash, is_mfa, &key));
     if (e == NULL) {
         n = MEM_NEW(struct export_node);
         e = &n->export;
@@ -77,10 +89,10 @@ struct export *export_get(term module, term function, uint32_t arity)
         e->fun[1] = (term)(uintptr_t)e;
         atomic_init(&e->reserved[0], engine_stub_undefined());
         atomic_init(&e->code, (const void *)&e->reserved[0]);
-        n->next = atomic_load_explicit(bucket, memory_order_relaxed);
-        atomic_store_explicit(bucket, n, memory_order_release);
+        n->link.hash = hash;
+        chains_add_locked(&exports, &n->link);
     }
-    pthread_mutex_unlock(&table_lock);
+    pthread_mutex_unlock(&exports.lock);
     return e;
 }
 
@@ -93,44 +105,51 @@ bool export_is_defined(const struct export *e)
 /* --- fun entries ------------------------------------------------------------------------------ */
 
 struct fun_node {
+    struct chain_link link;
     struct fun_entry entry;
-    struct fun_node *next;
 };
 
-static struct fun_node *_Atomic fun_table[FUN_BUCKETS];
+struct fun_key { term module; uint32_t index; const uint8_t *md5; uint32_t arity, num_free; };
 
-static struct fun_entry *fun_find(struct fun_node *n, term module, uint32_t index,
-                                  const uint8_t md5[16], uint32_t arity, uint32_t num_free)
+static uint32_t fun_hash(const struct fun_key *k)
 {
-    for (; n != NULL; n = n->next)
-        if (n->entry.module == module && n->entry.index == index && n->entry.arity == arity &&
-            n->entry.num_free == num_free && memcmp(n->entry.md5, md5, 16) == 0)
-            return &n->entry;
-    return NULL;
+    return mfa_hash(k->module, k->md5[0] | k->md5[1] << 8, k->index);
+}
+
+static bool is_fun_key(const struct chain_link *l, const void *key)
+{
+    const struct fun_entry *e = &CONTAINER_OF(l, const struct fun_node, link)->entry;
+    const struct fun_key *k = key;
+
+    return e->module == k->module && e->index == k->index && e->arity == k->arity &&
+           e->num_free == k->num_free && memcmp(e->md5, k->md5, 16) == 0;
+}
+
+static struct fun_entry *fun_found(struct chain_link *l)
+{
+    return l == NULL ? NULL : &CONTAINER_OF(l, struct fun_node, link)->entry;
 }
 
 struct fun_entry *fun_entry_find(term module, uint32_t index, const uint8_t md5[16], uint32_t arity,
                                  uint32_t num_free)
 {
-    uint32_t bucket = mfa_hash(module, md5[0] | md5[1] << 8, index) % FUN_BUCKETS;
+    struct fun_key key = { module, index, md5, arity, num_free };
 
-    return fun_find(atomic_load_explicit(&fun_table[bucket], memory_order_acquire), module, index,
-                    md5, arity, num_free);
+    return fun_found(chains_find(&fun_entries, fun_hash(&key), is_fun_key, &key));
 }
 
 struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[16],
                                 uint32_t old_uniq, uint32_t arity, uint32_t num_free)
 {
-    struct fun_node *_Atomic *bucket =
-        &fun_table[mfa_hash(module, md5[0] | md5[1] << 8, index) % FUN_BUCKETS];
-    struct fun_entry *e = fun_find(atomic_load_explicit(bucket, memory_order_acquire), module,
-                                   index, md5, arity, num_free);
+    struct fun_key key = { module, index, md5, arity, num_free };
+    uint32_t hash = fun_hash(&key);
+    struct fun_entry *e = fun_found(chains_find(&fun_entries, hash, is_fun_key, &key));
     struct fun_node *n;
 
     if (e != NULL)
         return e;
-    pthread_mutex_lock(&table_lock);
-    e = fun_find(atomic_load(bucket), module, index, md5, arity, num_free);
+    pthread_mutex_lock(&fun_entries.lock);
+    e = fun_found(chains_find_locked(&fun_entries, hash, is_fun_key, &key));
     if (e == NULL) {
         n = MEM_NEW(struct fun_node);
         e = &n->entry;
@@ -141,10 +160,10 @@ struct fun_entry *fun_entry_get(term module, uint32_t index, const uint8_t md5[1
         e->arity = (uint8_t)arity;
         e->num_free = num_free;
         e->function = ATOM_EMPTY;
-        n->next = atomic_load(bucket);
-        atomic_store_explicit(bucket, n, memory_order_release);
+        n->link.hash = hash;
+        chains_add_locked(&fun_entries, &n->link);
     }
-    pthread_mutex_unlock(&table_lock);
+    pthread_mutex_unlock(&fun_entries.lock);
     return e;
 }
 
@@ -276,7 +295,7 @@ const struct code_function *image_function(const struct image *im, const void *p
 
 /* Exceptions meet the same few return addresses again and again. Direct mapped; rows are good for
  * the version of the list of images that they were found in. */
-#define PLACES 256
+#define PLACES 64
 static _Thread_local struct {
     uint64_t version;
     struct code_place rows[PLACES];
@@ -702,10 +721,11 @@ void export_use_fallback(struct export *e)
 
 static char **_Atomic path_dirs;
 static _Atomic size_t path_n;
+static pthread_mutex_t path_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void path_insert(const char *dir, bool first)
 {
-    pthread_mutex_lock(&table_lock);
+    pthread_mutex_lock(&path_lock);
     {
         size_t n = path_n;
         char **dirs = mem_array(n + 1, sizeof *dirs);
@@ -717,7 +737,7 @@ static void path_insert(const char *dir, bool first)
         path_dirs = dirs;
         path_n = n + 1;
     }
-    pthread_mutex_unlock(&table_lock);
+    pthread_mutex_unlock(&path_lock);
 }
 
 void code_path_add(const char *dir)

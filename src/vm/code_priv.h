@@ -62,6 +62,7 @@ struct module {
     struct module *next;
 };
 
+void code_init(void);       /* before any export is made; engine_init calls it */
 void image_free(struct image *im);
 
 /* What lies around a code address. */

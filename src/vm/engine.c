@@ -676,6 +676,7 @@ void *engine_stub_bif(void)
 void engine_init(void)
 {
     (void)interpret(NULL);
+    code_init();
     code_bind_etf();
     shared_code[SHARED_DONE] = shared_instr(OP_process_done, 0);
     shared_code[SHARED_WAKE] = shared_instr(OP_hibernate_wake, 0);

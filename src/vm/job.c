@@ -2,7 +2,8 @@
 /*
  * job.c - a queue of jobs under one lock, and the threads that take from it
  *
- * A job is worth at least a system call, so the lock does not matter. `phase` decides who frees it
+ * A job is worth at least a system call, so the lock does not matter. Threads are started when a job
+ * finds none idle, up to the limit, and stay. `phase` decides who frees it
  * when its process ends early: QUEUED -> DONE by the pool, QUEUED -> ABANDONED by the process.
  */
 #include "vm/job.h"
@@ -20,8 +21,9 @@ static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t queue_filled = PTHREAD_COND_INITIALIZER;
 static struct job *queue_first, **queue_last = &queue_first;    /* [lk queue_lock] */
 static bool stopping;                                           /* [lk queue_lock] */
-static pthread_t threads[JOB_THREADS_MAX];
-static unsigned nthreads;
+static pthread_t threads[JOB_THREADS_MAX];                      /* [lk queue_lock] */
+static unsigned nthreads, threads_max;                          /* [lk queue_lock] */
+static unsigned idle, waiting;                                  /* [lk queue_lock] */
 
 void job_done(struct job *job)
 {
@@ -42,6 +44,7 @@ void job_done(struct job *job)
 static void *pool_main(void *arg)
 {
     (void)arg;
+    pthread_setname_np(pthread_self(), "job");
     pthread_mutex_lock(&queue_lock);
     for (;;) {
         struct job *job = queue_first;
@@ -49,9 +52,12 @@ static void *pool_main(void *arg)
         if (job == NULL) {
             if (stopping)
                 break;
+            idle++;
             pthread_cond_wait(&queue_filled, &queue_lock);
+            idle--;
             continue;
         }
+        waiting--;
         queue_first = job->next;
         if (queue_first == NULL)
             queue_last = &queue_first;
@@ -67,11 +73,15 @@ static void *pool_main(void *arg)
 void job_pool_start(unsigned n)
 {
     stopping = false;
-    for (nthreads = 0; nthreads < n && nthreads < JOB_THREADS_MAX; nthreads++) {
-        int rc = pthread_create(&threads[nthreads], NULL, pool_main, NULL);
+    threads_max = n < JOB_THREADS_MAX ? n : JOB_THREADS_MAX;
+}
 
-        ASSERT(rc == 0);
-    }
+/* One that cannot be started is no harm while there are others. */
+static void thread_add_locked(void)
+{
+    if (pthread_create(&threads[nthreads], NULL, pool_main, NULL) == 0)
+        nthreads++;
+    ASSERT(nthreads > 0);
 }
 
 void job_pool_stop(void)
@@ -107,6 +117,8 @@ term job_submit(struct process *p, struct job *job, size_t n, const term *args)
     pthread_mutex_lock(&queue_lock);
     *queue_last = job;
     queue_last = &job->next;
+    if (++waiting > idle && nthreads < threads_max && !stopping)
+        thread_add_locked();
     pthread_cond_signal(&queue_filled);
     pthread_mutex_unlock(&queue_lock);
     return bif_wait(p, n, args);
