@@ -151,26 +151,89 @@ static term bif_dist_nodes_0(struct process *p, const term *a)
     return nodes_list(&p->heap);
 }
 
-/* Each node once: the kinds overlap. */
+static bool add_kind(term kind, bool *self, bool *others)
+{
+    bool known = kind == ATOM_known, connected = kind == ATOM_visible || kind == ATOM_connected;
+
+    *self |= known || kind == ATOM_this;
+    *others |= known || connected;
+    return known || connected || kind == ATOM_this || kind == ATOM_hidden;
+}
+
+/* Which nodes an argument of nodes/1 names: each once, for the kinds overlap. False: none. */
+static bool node_kinds(term arg, bool *ret_self, bool *ret_others)
+{
+    *ret_self = *ret_others = false;
+    if (is_atom(arg))
+        return add_kind(arg, ret_self, ret_others);
+    for (; is_cons(arg); arg = cdr(arg))
+        if (!add_kind(car(arg), ret_self, ret_others))
+            return false;
+    return is_nil(arg);
+}
+
 static term bif_dist_nodes_1(struct process *p, const term *a)
 {
-    term kinds = is_atom(a[0]) ? heap_cons(&p->heap, a[0], TERM_NIL) : a[0];
-    bool self = false, others = false;
+    bool self, others;
     term list;
 
-    for (; is_cons(kinds); kinds = cdr(kinds)) {
-        term k = car(kinds);
-
-        self |= k == ATOM_this || k == ATOM_known;
-        others |= k == ATOM_visible || k == ATOM_connected || k == ATOM_known;
-        if (k != ATOM_this && k != ATOM_known && k != ATOM_visible && k != ATOM_connected &&
-            k != ATOM_hidden)
-            return bif_badarg(p);
-    }
-    if (!is_nil(kinds))
+    if (!node_kinds(a[0], &self, &others))
         return bif_badarg(p);
     list = others ? nodes_list(&p->heap) : TERM_NIL;
     return self ? heap_cons(&p->heap, etf_env.local_node, list) : list;
+}
+
+/* {Node, Info} with what the options of nodes/2 ask for. */
+static term node_with_info(struct heap *h, term node, term type, term connection, term options)
+{
+    term pairs[4];
+    size_t n = 0;
+
+    if (map_get(options, ATOM_connection_id) == ATOM_true) {
+        pairs[2 * n] = ATOM_connection_id;
+        pairs[2 * n++ + 1] = connection;
+    }
+    if (map_get(options, ATOM_node_type) == ATOM_true) {
+        pairs[2 * n] = ATOM_node_type;
+        pairs[2 * n++ + 1] = type;
+    }
+    return heap_tuple2(h, node, map_from_pairs(h, pairs, n));
+}
+
+static bool is_node_options(term t)
+{
+    size_t known = 0;
+
+    if (!is_map(t))
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        term v = map_get(t, i == 0 ? ATOM_connection_id : ATOM_node_type);
+
+        if (v != TERM_NONE && v != ATOM_true && v != ATOM_false)
+            return false;
+        known += v != TERM_NONE;
+    }
+    return map_size(t) == known;
+}
+
+static term bif_dist_nodes_2(struct process *p, const term *a)
+{
+    struct heap *h = &p->heap;
+    term list = TERM_NIL;
+    bool self, others;
+
+    if (!node_kinds(a[0], &self, &others) || !is_node_options(a[1]))
+        return bif_badarg(p);
+    if (others) {
+        pthread_mutex_lock(&nodes_lock);
+        for (uint32_t i = 0; i < up.n; i++)
+            list = heap_cons(h, node_with_info(h, up.at[i]->node, ATOM_visible,
+                                               heap_uint(h, up.at[i]->id), a[1]), list);
+        pthread_mutex_unlock(&nodes_lock);
+    }
+    return self ? heap_cons(h, node_with_info(h, etf_env.local_node, ATOM_this, ATOM_undefined,
+                                              a[1]), list)
+                : list;
 }
 
 static term bif_dist_is_alive(struct process *p, const term *a)

@@ -342,6 +342,16 @@ apps() ->
     ?C(node(make_ref())),
     ?C(node(id(a))),
     ?C(nodes()),
+    ?C(nodes([this, known, hidden])),
+    ?C(nodes([this, connected], #{})),
+    ?C(nodes(this, #{node_type => true, connection_id => true})),
+    ?C(nodes(known, #{node_type => true, connection_id => false})),
+    ?C(nodes(visible, #{node_type => true})),
+    ?B(erlang, nodes, [foo, #{}]),
+    ?B(erlang, nodes, [[this | foo], #{}]),
+    ?B(erlang, nodes, [this, []]),
+    ?B(erlang, nodes, [this, #{foo => true}]),
+    ?B(erlang, nodes, [this, #{node_type => 1}]),
     ?C(is_alive()).
 
 pid_text(P) -> "<0." ++ T = pid_to_list(P), lists:reverse(T, []) =/= T.
