@@ -47,9 +47,8 @@ static void grow_locked(struct chains *c)
     uint32_t n = old->mask + 1;
 
     new = array_new(2 * n, old);
+    /* relaxed: the releases in split put the odd number before every link that moves. */
     atomic_fetch_add_explicit(&c->moves, 1, memory_order_relaxed);
-    /* release: the odd number goes before every link that moves. */
-    atomic_thread_fence(memory_order_release);
     for (uint32_t i = 0; i < n; i++)
         split(atomic_load_explicit(&old->first[i], memory_order_relaxed), &new->first[i],
               &new->first[i + n], n);
