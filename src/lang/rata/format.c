@@ -386,6 +386,15 @@ static void put_text(struct formatter *f, const struct piece *p)
     buf_add(f->out, f->src->text + p->from, to - p->from);
 }
 
+/* The piece before pieces[i]; semicolons are not written. */
+static const struct piece *written_before(const struct formatter *f, size_t i)
+{
+    do
+        i--;
+    while (i > 0 && f->pieces[i].kind == TOK_SEMICOLON);
+    return &f->pieces[i];
+}
+
 /* The line end before pieces[i], and the blanks its line begins with. */
 static void start_line(struct formatter *f, size_t i, const struct piece *before, unsigned lines)
 {
@@ -393,7 +402,7 @@ static void start_line(struct formatter *f, size_t i, const struct piece *before
 
     if (f->out->len > f->begin) {
         buf_u8(f->out, '\n');
-        if (lines > 1 && !opens(p - 1) && !closes(significant(f, i)))
+        if (lines > 1 && !opens(written_before(f, i)) && !closes(significant(f, i)))
             buf_u8(f->out, '\n');
     }
     f->line_start = f->out->len;
