@@ -178,10 +178,13 @@ static void conses_end(struct heap *h, struct conses *c)
 /* Put the cells of *list in front of result until c is full; *list moves on. */
 static term reverse_onto(struct conses *c, term *list, term result)
 {
+    term *at = c->at, *const end = c->end, rest = *list;
     int64_t n = 0;
 
-    for (; is_cons(*list) && c->at < c->end; *list = cdr(*list), n = fiber_step(n))
-        result = cons_make(&c->at, car(*list), result);
+    for (; is_cons(rest) && at < end; rest = cdr(rest), n = fiber_step(n))
+        result = cons_make(&at, car(rest), result);
+    c->at = at;
+    *list = rest;
     return result;
 }
 
@@ -228,13 +231,16 @@ term bif_lists_reverse(struct process *p, const term *a)
 /* Copy the cells of *list until c is full; the last of them ends in nothing yet. */
 static void copy_cells(struct conses *c, term *list)
 {
+    term *at = c->at, *const end = c->end, rest = *list;
     int64_t n = 0;
 
-    for (; is_cons(*list) && c->at < c->end; *list = cdr(*list), n = fiber_step(n)) {
-        c->at[0] = car(*list);
-        c->at[1] = cons_term(c->at + CONS_WORDS);
-        c->at += CONS_WORDS;
+    for (; is_cons(rest) && at < end; rest = cdr(rest), n = fiber_step(n)) {
+        at[0] = car(rest);
+        at[1] = cons_term(at + CONS_WORDS);
+        at += CONS_WORDS;
     }
+    c->at = at;
+    *list = rest;
 }
 
 /* a[0] ++ a[1] as far as max cells go; false: there are more. */
