@@ -62,7 +62,7 @@ static size_t choices(struct loader *ld, const struct beam_arg *list, const stru
 }
 
 #define DENSE_MIN 4
-#define FEW_MAX 6
+#define FEW_MAX 4
 
 static void emit_pairs(struct loader *ld, enum op_id op, struct operand s, struct operand no,
                        const struct choice *c, size_t n)
@@ -113,6 +113,63 @@ static bool emit_dense(struct loader *ld, struct operand s, struct operand no,
     return true;
 }
 
+/* Put the choices into slots of w, which has room for all to stand in a row at the end; returns how
+ * many slots were looked at. */
+static size_t fill_hash(struct choice *slots, unsigned bits, uint64_t factor,
+                        const struct choice *c, size_t n)
+{
+    size_t looked = 0;
+
+    for (size_t i = 0; i < ((size_t)1 << bits) + n + 1; i++)
+        slots[i].value = TERM_NONE;
+    for (size_t i = 0; i < n; i++) {
+        struct choice *s = &slots[c[i].value * factor >> (64 - bits)];
+
+        for (looked++; s->value != TERM_NONE && s->value != c[i].value; s++)
+            looked++;
+        if (s->value == TERM_NONE)
+            *s = c[i];
+    }
+    return looked;
+}
+
+#define HASH_TRIES 16
+
+/* The best of a few factors for twice as many slots as choices, or more. */
+static void emit_hash(struct loader *ld, struct operand s, struct operand no,
+                      const struct choice *c, size_t n)
+{
+    unsigned bits = 64 - (unsigned)__builtin_clzll(2 * n - 1);
+    size_t room = ((size_t)1 << bits) + n + 1, least = SIZE_MAX, words;
+    struct choice *slots = mem_array(room, sizeof *slots);
+    uint64_t factor = 0x9E3779B97F4A7C15, best = factor;
+    struct operand o[3] = { s, no };
+    term *w;
+
+    for (int i = 0; i < HASH_TRIES && least > n; i++, factor = factor * 0xD1342543DE82EF95 + 2) {
+        size_t looked = fill_hash(slots, bits, factor | 1, c, n);
+
+        if (looked < least) {
+            least = looked;
+            best = factor | 1;
+        }
+    }
+    (void)fill_hash(slots, bits, best, c, n);
+    while (room > ((size_t)1 << bits) && slots[room - 2].value == TERM_NONE)
+        room--;
+    words = 2 + 2 * room;
+    w = emit_table(ld, words);
+    w[0] = best;
+    w[1] = 64 - bits;
+    for (size_t i = 0; i < room; i++) {
+        w[2 + 2 * i] = slots[i].value;
+        w[3 + 2 * i] = slots[i].value == TERM_NONE ? (term)no.n : slots[i].label;
+    }
+    mem_free(slots);
+    o[2] = (struct operand){ 't', (int64_t)words, w, 3, 2 };
+    emit(ld, OP_select_hash, 3, o);
+}
+
 void translate_select(struct loader *ld, const struct beam_instr *in, bool arities)
 {
     struct operand s, no;
@@ -120,8 +177,6 @@ void translate_select(struct loader *ld, const struct beam_instr *in, bool ariti
     bool immediate;
     size_t n;
 
-    if (arities)
-        load_ensure(ld, &in->args[0], KNOWN_TUPLE, 0);
     s = SRC(0);
     no = JUMPTO(1);
     n = choices(ld, &in->args[2], arities ? &in->args[0] : NULL, &c, &immediate);
@@ -146,8 +201,12 @@ void translate_select(struct loader *ld, const struct beam_instr *in, bool ariti
                 c[m++] = c[i];
         }
         qsort(c, m, sizeof *c, choice_cmp);
-        if (!emit_dense(ld, s, no, c, m))
-            emit_pairs(ld, m <= FEW_MAX ? OP_select_few : OP_select_many, s, no, c, m);
+        if (emit_dense(ld, s, no, c, m))
+            ;
+        else if (m <= FEW_MAX)
+            emit_pairs(ld, OP_select_few, s, no, c, m);
+        else
+            emit_hash(ld, s, no, c, m);
     }
     mem_free(c);
     load_no_way_on(ld);
