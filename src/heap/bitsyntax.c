@@ -190,7 +190,7 @@ term bs_get_binary(struct heap *h, term ctx, uint64_t bits)
 
 term bs_get_binary_all(struct heap *h, term ctx, uint64_t unit)
 {
-    return match_left(ctx) % unit == 0 ? bs_get_binary(h, ctx, match_left(ctx)) : TERM_NONE;
+    return bs_test_unit(ctx, (unsigned)unit) ? bs_get_binary(h, ctx, match_left(ctx)) : TERM_NONE;
 }
 
 term bs_get_tail(struct heap *h, term ctx)
@@ -584,6 +584,24 @@ term bs_create(struct heap *h, const struct bs_segment *segments, size_t n,
             return TERM_NONE;
         }
     }
+    return t;
+}
+
+term bs_append_small(struct heap *h, term source, term value, unsigned bytes, bool owned)
+{
+    uint64_t position, bits, v = (uint64_t)small_val(value) << (64 - 8 * bytes);
+    uint8_t *base;
+    term t;
+
+    if (UNLIKELY(!box_is(source, HK_BIN_REF) || !is_small(value)))
+        return TERM_NONE;
+    bits = bitstring_bits(source);
+    if (UNLIKELY(((bits | box_ptr(source)[2]) & 7) != 0 || bits > BITSTRING_BITS_MAX - 64))
+        return TERM_NONE;
+    t = bitstring_grow(h, source, 8 * bytes, owned, &base, &position);
+    base += position / 8;
+    for (unsigned i = 0; i < bytes; i++, v <<= 8)
+        base[i] = (uint8_t)(v >> 56);
     return t;
 }
 

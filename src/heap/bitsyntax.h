@@ -152,16 +152,23 @@ ALWAYS_INLINE bool bs_skip(term ctx, uint64_t bits)
     return true;
 }
 
+#define bs_test_tail(ctx, bits) (match_left(ctx) == (uint64_t)(bits))
+
+/* A division for the rare units only. */
+ALWAYS_INLINE bool bs_is_multiple(uint64_t bits, unsigned unit)
+{
+    return LIKELY((unit & (unit - 1)) == 0) ? (bits & (unit - 1)) == 0 : bits % unit == 0;
+}
+
+#define bs_test_unit(ctx, unit) bs_is_multiple(match_left(ctx), unit)
+
 ALWAYS_INLINE bool bs_skip_all(term ctx, uint64_t unit)
 {
-    if (match_left(ctx) % unit != 0)
+    if (!bs_is_multiple(match_left(ctx), (unsigned)unit))
         return false;
     match_position(ctx) = match_end(ctx);
     return true;
 }
-
-#define bs_test_tail(ctx, bits) (match_left(ctx) == (uint64_t)(bits))
-#define bs_test_unit(ctx, unit) (match_left(ctx) % (uint64_t)(unit) == 0)
 
 /* bs_match_string: the next `bits` bits equal those at bytes? Moves on when they do. */
 bool bs_match_string(term ctx, uint64_t bits, const uint8_t *bytes);
@@ -207,6 +214,10 @@ struct bs_error {
 /* Build a bitstring of n segments; TERM_NONE with *ret_error filled on failure. */
 term bs_create(struct heap *h, const struct bs_segment *segments, size_t n,
                struct bs_error *ret_error);
+
+/* The commonest of these, source of whole bytes and a small behind it, as a big-endian integer of
+ * 1 to 8 bytes. owned: as of private_append. TERM_NONE: not that simple, and nothing has been done. */
+term bs_append_small(struct heap *h, term source, term value, unsigned bytes, bool owned);
 
 /* Atoms of an error, for {Segment, Type, Kind, Value}; the terms are atoms of atoms.tab. */
 term bs_error_type_atom(const struct bs_error *e);

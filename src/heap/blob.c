@@ -187,20 +187,19 @@ static size_t grown_capacity(size_t bytes)
 term bitstring_grow(struct heap *h, term source, uint64_t bits, bool owned,
                     uint8_t **ret_base, uint64_t *ret_position)
 {
-    struct bits from = bits_of(source);
-    uint64_t total = from.bits + bits;
+    uint64_t total = bitstring_bits(source) + bits, offset;
+    struct bits from;
     struct blob *b;
-    uint64_t offset;
     term t;
 
     ASSERT(total <= BITSTRING_BITS_MAX);
-    if (header_kind(box_header(source)) == HK_BIN_REF) {
+    if (LIKELY(header_kind(box_header(source)) == HK_BIN_REF)) {
         b = bin_ref_blob(source);
         offset = box_ptr(source)[2];
-        if (blob_claim(b, offset + from.bits, bits)) {
+        if (LIKELY(blob_claim(b, offset + total - bits, bits))) {
             heap_count_vbin(h, bits / 8);
             *ret_base = b->data;
-            *ret_position = offset + from.bits;
+            *ret_position = offset + total - bits;
             if (owned && !is_literal(source)) {
                 box_ptr(source)[1] = total;
                 return source;
@@ -208,11 +207,13 @@ term bitstring_grow(struct heap *h, term source, uint64_t bits, bool owned,
             return view_make(h, blob_ref(b), offset, total);
         }
     } else if (!owned && total <= BIN_HEAP_MAX_BYTES * 8) {
+        from = bits_of(source);
         t = heap_bin_room(h, total, ret_base);
         bits_copy(*ret_base, 0, from.base, from.bit_offset, from.bits);
         *ret_position = from.bits;
         return t;
     }
+    from = bits_of(source);
     t = bitstring_writable(h, grown_capacity((total + 7) / 8));
     b = bin_ref_blob(t);
     bits_copy(b->data, 0, from.base, from.bit_offset, from.bits);

@@ -46,11 +46,26 @@ static bool segment_type(term atom, uint8_t *ret)
     return false;
 }
 
+/* Segments as they stand in the table: a grown binary, and an integer of so many whole bytes behind
+ * it? 0: something else. */
+static unsigned append_bytes(const term *w, uint32_t segs)
+{
+    unsigned first = (uint8_t)w[0], unit = (uint16_t)(w[0] >> 16);
+    uint64_t bits;
+
+    if (segs != 2 || (first != BS_APPEND && first != BS_PRIVATE_APPEND) || w[2] != ATOM_all ||
+        (unit != 8 && unit > 1) || (uint8_t)w[4] != BS_INTEGER ||
+        bs_is_little((uint8_t)(w[4] >> 8)) || !bs_size_bits(w[6], (uint16_t)(w[4] >> 16), &bits))
+        return 0;
+    return bits % 8 == 0 && bits <= 64 ? (unsigned)bits / 8 : 0;
+}
+
 void translate_bs_create_bin(struct loader *ld, const struct beam_instr *in)
 {
     struct operand no = FAIL(0), d = DST(4), t;
     uint32_t n, segs;
     const struct beam_arg *l = arg_list(ld, &in->args[5], &n);
+    unsigned bytes;
     term *w;
 
     if (n % 6 != 0)
@@ -89,8 +104,13 @@ void translate_bs_create_bin(struct loader *ld, const struct beam_instr *in)
         }
     }
     t = operand_table(w, 4 * (size_t)segs);
-    EMIT(bs_create_bin, no, d, operand_number(segs),
-         operand_total(OP_bs_create_bin, 4 * (size_t)segs), t);
+    bytes = append_bytes(w, segs);
+    if (bytes != 0)
+        EMIT(bs_create_append, no, d, operand_number(bytes), operand_number(segs),
+             operand_total(OP_bs_create_append, 4 * (size_t)segs), t);
+    else
+        EMIT(bs_create_bin, no, d, operand_number(segs),
+             operand_total(OP_bs_create_bin, 4 * (size_t)segs), t);
 }
 
 /* The failure label of an instruction on the context in args[1], which is made sure of. What it
@@ -101,6 +121,18 @@ struct operand arg_context(struct loader *ld, const struct beam_instr *in)
     verify_room(ld, 0);
     return arg_label(ld, &in->args[0], false);
 }
+
+/* An unsigned big-endian integer of so few bits that it is a small. */
+static void get_bits(struct loader *ld, struct operand no, struct operand ctx, int64_t bits,
+                     struct operand d)
+{
+    if (bits == 8)
+        EMIT(bs_get_byte, no, ctx, d);
+    else
+        EMIT(bs_get_bits, no, ctx, operand_number(bits), d);
+}
+
+#define GET_BITS_MAX 56
 
 /* One command of bs_match at l[0]; returns how many operands it takes, 0 on failure. */
 static uint32_t match_command(struct loader *ld, struct operand no, struct operand ctx,
@@ -124,8 +156,8 @@ static uint32_t match_command(struct loader *ld, struct operand no, struct opera
         bits = arg_u(ld, &l[3], 1 << 24) * arg_u(ld, &l[4], 256);
         if (bits > INT32_MAX)
             load_fail(ld, "integer too wide");
-        if (flags == 0 && bits <= 56)
-            EMIT(bs_get_bits, no, ctx, operand_number(bits), arg_dest(ld, &l[5]));
+        if (flags == 0 && bits <= GET_BITS_MAX)
+            get_bits(ld, no, ctx, bits, arg_dest(ld, &l[5]));
         else
             EMIT(bs_read_integer, no, ctx, operand_number(bits), operand_number(flags),
                  arg_dest(ld, &l[5]));
@@ -182,8 +214,8 @@ void translate_bs_get_integer2(struct loader *ld, const struct beam_instr *in)
     if (size.class == 'k' && is_small((term)size.n) && flags.n == 0) {
         int64_t v = small_val((term)size.n);
 
-        if (v >= 0 && v * unit.n <= 56) {
-            EMIT(bs_get_bits, no, c, operand_number(v * unit.n), d);
+        if (v >= 0 && v * unit.n <= GET_BITS_MAX) {
+            get_bits(ld, no, c, v * unit.n, d);
             return;
         }
     }
