@@ -63,6 +63,8 @@ static NOINLINE term slow_arith(struct process *p, enum arith op, term a, term b
 
 static NOINLINE bool slow_less(term a, term b)
 {
+    if (LIKELY(is_imm_flt(a) && is_imm_flt(b)))
+        return flt_val(a) < flt_val(b);
     return term_cmp(a, b) < 0;
 }
 
@@ -272,7 +274,7 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
 #define ANY(w)   ANY_OF(w, sc, E)
 #define ANY_REF(w) ((term *)(((w) & 8 ? (char *)E : (char *)sc) + ((w) >> 4)))
 
-#define DISPATCH_HERE() goto *(void *)((const char *)&&v0 + *(const int32_t *)I)
+#define DISPATCH_HERE() goto *(void *)(base + *(const int32_t *)I)
 /* clang needs minutes for a thousand indirect jumps in one function, and merges them anyway. */
 #ifdef __clang__
 #define DISPATCH() goto dispatch
@@ -315,6 +317,8 @@ static const void *apply_target(struct process *p, term m, term f, unsigned n)
         for (size_t i_ = 0; i_ < free_; i_++) sc->x[(n) + i_] = env_[2 + i_]; \
     } while (0)
 #define RAISE(why)   do { reason = (why); goto raise_error; } while (0)
+/* The file is no compiler's: the code does not show that a register holds what it must. */
+#define REFUSE       RAISE(ATOM_badarg)
 #define RAISE2(tag, v) do { args[0] = (tag); args[1] = (v); goto raise_error2; } while (0)
 #define ARITH(op, a, b) do { SYNC(); result = slow_arith(p, op, a, b); RESYNC_COLLECT(); } while (0)
 #define ARITH_FAILED(op, a, b) do { \
@@ -374,6 +378,7 @@ static NOINLINE NOCLONE enum engine_result interpret(struct sched *const s)
     register term *H PINNED("r14");
     register term *E PINNED("r13");
     register int64_t FC PINNED("r15");
+    register const char *base PINNED("r12");    /* of the handlers */
     const void *to_ip;
     const char *ret_ip;
     struct export *ex;
@@ -387,6 +392,8 @@ static NOINLINE NOCLONE enum engine_result interpret(struct sched *const s)
         return ENGINE_EXIT;
     }
     sc = s;
+    base = (const char *)&&v0;
+    __asm__("" : "+r"(base));   /* not a constant, or every jump would make it anew */
     p->wait_kind &= RECEIVE_TIMED_OUT;
     restore_live(p, sc);
     H = p->heap.H;

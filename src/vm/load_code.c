@@ -143,7 +143,7 @@ static void fmove(struct loader *ld, const struct beam_instr *in)
             memcpy(&u, &d, sizeof u);
             EMIT(fconst, operand_pointer((const void *)(uintptr_t)u), arg_float(ld, b));
         } else {
-            load_ensure(ld, a, KNOWN_FLOAT, 0);
+            (void)load_is_sure(ld, a, KNOWN_FLOAT, 0);     /* fmove_in always looks */
             EMIT(fmove_in, s, arg_float(ld, b));
         }
     }
@@ -161,9 +161,8 @@ static void tuple_test(struct loader *ld, const struct beam_instr *in)
 {
     struct operand no, s;
     term hdr = header_make(HK_TUPLE, (term)arg_u(ld, &in->args[2], (1 << 24) - 1));
+    bool sure = load_knows(ld, &in->args[1], KNOWN_TUPLE, 0);
 
-    if (in->op == BOP_test_arity)
-        load_ensure(ld, &in->args[1], KNOWN_TUPLE, 0);
     no = JUMPTO(0);
     s = SRC(1);
     load_passed(ld, &in->args[1], known_tuple(header_size(hdr)));
@@ -176,8 +175,10 @@ static void tuple_test(struct loader *ld, const struct beam_instr *in)
         if (tag.class != 'k' || !is_atom((term)tag.n))
             load_fail(ld, "atom expected");
         EMIT(is_tagged_tuple, no, s, operand_number((int64_t)hdr), tag);
-    } else {
+    } else if (sure) {
         EMIT(test_arity, no, s, operand_number((int64_t)hdr));
+    } else {
+        EMIT(is_tuple_of, no, s, operand_number((int64_t)hdr));
     }
 }
 
@@ -406,8 +407,10 @@ static void translate(struct loader *ld, const struct beam_instr *in)
         (void)arg_dest_known(ld, &in->args[1], arg_known(ld, &in->args[0]));
         break;
     case BOP_get_list:
-        load_ensure(ld, &in->args[0], KNOWN_CONS, 0);
-        EMIT(get_list, SRC(0), DST(1), DST(2));
+        if (load_is_sure(ld, &in->args[0], KNOWN_CONS, 0))
+            EMIT(get_list, SRC(0), DST(1), DST(2));
+        else
+            EMIT(take_list, SRC(0), DST(1), DST(2));
         break;
     case BOP_get_hd:
         load_ensure(ld, &in->args[0], KNOWN_CONS, 0);
@@ -420,11 +423,14 @@ static void translate(struct loader *ld, const struct beam_instr *in)
     case BOP_get_tuple_element: {
         int64_t at = arg_u(ld, &in->args[1], (1 << 24) - 2);
 
-        load_ensure(ld, &in->args[0], KNOWN_TUPLE, (uint32_t)at + 1);
-        if (at < 8000)
-            EMIT(get_tuple_element, SRC(0), operand_number(8 * at + 8), DST(2));
-        else
+        if (at >= 8000) {
+            load_ensure(ld, &in->args[0], KNOWN_TUPLE, (uint32_t)at + 1);
             EMIT(get_tuple_element_far, SRC(0), operand_number(at + 1), DST(2));
+        } else if (load_is_sure(ld, &in->args[0], KNOWN_TUPLE, (uint32_t)at + 1)) {
+            EMIT(get_tuple_element, SRC(0), operand_number(8 * at + 8), DST(2));
+        } else {
+            EMIT(take_element, SRC(0), operand_number(8 * at + 8), DST(2));
+        }
         break;
     }
     case BOP_set_tuple_element: {
@@ -658,6 +664,10 @@ static bool looks_at_frame(unsigned op)
     case BOP_int_code_end:
     case BOP_move:
     case BOP_swap:
+    case BOP_get_list:          /* these four settle it when they may raise */
+    case BOP_get_hd:
+    case BOP_get_tl:
+    case BOP_get_tuple_element:
     case BOP_init:
     case BOP_init_yregs:
     case BOP_put_list:

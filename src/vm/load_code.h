@@ -55,6 +55,10 @@ void load_drop_frame(struct loader *ld, const struct beam_arg *a);
 /* Nothing follows; only x0 is set after a call. */
 void load_no_way_on(struct loader *ld);
 void load_returned(struct loader *ld);
+/* Does the code show that an operand is this? is_sure: if not, the instruction about to be emitted
+ * looks at run time and raises, so that it is so after it. */
+bool load_knows(struct loader *ld, const struct beam_arg *a, enum known kind, uint32_t arity);
+bool load_is_sure(struct loader *ld, const struct beam_arg *a, enum known kind, uint32_t arity);
 /* The content of a register is made sure of, at run time if need be; a test of it has passed. */
 void load_ensure(struct loader *ld, const struct beam_arg *a, enum known kind, uint32_t arity);
 void load_passed(struct loader *ld, const struct beam_arg *a, uint32_t known);

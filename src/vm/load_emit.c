@@ -226,19 +226,29 @@ static void drop(struct loader *ld, unsigned n)
     memmove(&ld->queue[0], &ld->queue[n], ld->queued * sizeof ld->queue[0]);
 }
 
-/* One range describes a fused instruction: the frame of its first operation, the line of its last.
- */
-static bool same_place(const struct loader *ld, unsigned i, unsigned n)
+/* One range describes a fused instruction: frame and line of the last of n operations in the queue
+ * whose place matters. */
+static const struct pending *place_of(const struct loader *ld, unsigned n)
 {
-    const struct pending *q = &ld->queue[i];
+    const struct pending *q = &ld->queue[n - 1];
 
-    return !op_groups[q->op].place ||
-           (q->frame == ld->queue[0].frame && q->line == ld->queue[n - 1].line);
+    while (q > ld->queue && op_groups[q->op].place == PLACE_NOWHERE)
+        q--;
+    return q;
+}
+
+static bool same_place(const struct pending *q, const struct pending *at)
+{
+    enum op_place place = op_groups[q->op].place;
+
+    return (place < PLACE_FRAME || q->frame == at->frame) &&
+           (place < PLACE_LINE || q->line == at->line);
 }
 
 static bool try_fuse(struct loader *ld, const struct op_fuse *f)
 {
     struct operand o[OP_OPERANDS_MAX];
+    const struct pending *at;
     unsigned n = 0;
     int v;
 
@@ -247,8 +257,9 @@ static bool try_fuse(struct loader *ld, const struct op_fuse *f)
     for (unsigned i = 0; i < f->n; i++)
         if (ld->queue[i].op != f->ops[i])
             return false;
+    at = place_of(ld, f->n);
     for (unsigned i = 0; i < f->n; i++) {
-        if (n + ld->queue[i].n > OP_OPERANDS_MAX || !same_place(ld, i, f->n))
+        if (n + ld->queue[i].n > OP_OPERANDS_MAX || !same_place(&ld->queue[i], at))
             return false;
         memcpy(&o[n], ld->queue[i].o, ld->queue[i].n * sizeof *o);
         n += ld->queue[i].n;
@@ -256,7 +267,7 @@ static bool try_fuse(struct loader *ld, const struct op_fuse *f)
     v = find_variant(f->result, n, o);
     if (v < 0)
         return false;
-    emit_range(ld, ld->queue[0].frame, ld->queue[f->n - 1].line);
+    emit_range(ld, at->frame, at->line);
     write_instr(ld, v, n, o);
     drop(ld, f->n);
     return true;

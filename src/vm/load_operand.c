@@ -279,27 +279,38 @@ void load_returned(struct loader *ld)
     verify_entry(ld, 1);
 }
 
-/* The content of a register operand is made sure of, at run time if need be. */
+bool load_knows(struct loader *ld, const struct beam_arg *a, enum known kind, uint32_t arity)
+{
+    uint32_t have = arg_known(ld, a);
+
+    return known_kind(have) == kind && (kind != KNOWN_TUPLE || known_arity(have) >= arity);
+}
+
+bool load_is_sure(struct loader *ld, const struct beam_arg *a, enum known kind, uint32_t arity)
+{
+    uint32_t *k = verify_register(ld, a);
+
+    if (ld->rc != 0 || load_knows(ld, a, kind, arity))
+        return true;
+    if (k == NULL)
+        return !load_fail(ld, "constant of the wrong type");
+    verify_settle(ld);
+    *k = kind == KNOWN_TUPLE ? known_tuple(arity) : kind;
+    return false;
+}
+
 void load_ensure(struct loader *ld, const struct beam_arg *a, enum known kind, uint32_t arity)
 {
     static const uint16_t ops[] = {
         [KNOWN_CONS] = OP_ensure_cons, [KNOWN_TUPLE] = OP_ensure_tuple, [KNOWN_MAP] = OP_ensure_map,
-        [KNOWN_CONTEXT] = OP_ensure_context, [KNOWN_FLOAT] = OP_ensure_float,
+        [KNOWN_CONTEXT] = OP_ensure_context,
     };
-    uint32_t *k = verify_register(ld, a), have;
-    struct operand o[2] = { arg_source(ld, a), operand_number(arity) };
 
-    if (ld->rc != 0)
-        return;
-    have = k != NULL ? *k : known_of((term)o[0].n);
-    if (known_kind(have) == kind && (kind != KNOWN_TUPLE || known_arity(have) >= arity))
-        return;
-    if (k == NULL) {
-        load_fail(ld, "constant of the wrong type");
-        return;
+    if (!load_is_sure(ld, a, kind, arity)) {
+        struct operand o[2] = { arg_source(ld, a), operand_number(arity) };
+
+        emit(ld, ops[kind], kind == KNOWN_TUPLE ? 2 : 1, o);
     }
-    emit(ld, ops[kind], kind == KNOWN_TUPLE ? 2 : 1, o);
-    *k = kind == KNOWN_TUPLE ? known_tuple(arity) : kind;
 }
 
 /* After a test has passed, a holds this. */

@@ -14,10 +14,14 @@
 #include "vm/ops/op_ids.h"
 
 /* Kinds of operands, as letters in op_variant.kinds; opgen.py explains them. */
+/* What must be known of the place of an op: its address may come into a stack trace (frame and
+ * line), or only hostile code makes it raise (the frame, for the unwinding). */
+enum op_place { PLACE_NOWHERE, PLACE_FRAME, PLACE_LINE };
+
 struct op_group {
     const char *name;
     uint16_t first, n;
-    bool place;             /* its address may come into a stack trace: frame and line matter */
+    uint8_t place;
 };
 
 struct op_variant {

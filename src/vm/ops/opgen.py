@@ -28,6 +28,7 @@ import re
 import sys
 
 ENDS = re.compile(r'#ends\b')
+FRAME = re.compile(r'\bREFUSE\b')
 PLACE = re.compile(r'\b(RET|RAISE2?|ARITH_FAILED|GUARD_BADARG[12]|goto (raise|bad|bif|function|undefined)\w*)\b')
 SIZES = {'x': 2, 'y': 2, 'i': 4, 'c': 4, 'q': 8, 'f': 4, 'u': 2, 'n': 4, 'h': 4, 'w': 4, 'l': 2,
          'p': 8, 'a': 8, 'r': 8}
@@ -38,9 +39,10 @@ class Op:
         self.name, self.params, self.hot, self.slow, self.ends = name, params, hot, slow, ends
         self.only = None
 
-    def names_place(self):
-        """May the instruction's place end up in a stack trace?"""
-        return bool(PLACE.search(self.hot + ' ' + self.slow))
+    def place(self):
+        """What must be known of the instruction's place: its line and frame, its frame, nothing."""
+        text = self.hot + ' ' + self.slow
+        return 'LINE' if PLACE.search(text) else 'FRAME' if FRAME.search(text) else 'NOWHERE'
 
 
 def balanced(s, at, opening, closing):
@@ -296,7 +298,7 @@ def main():
         first = len(variants)
         for k in variants_of(op):
             variants.append(Variant(len(variants), [op], k, op.name))
-        groups.append((op.name, first, len(variants) - first, op.names_place()))
+        groups.append((op.name, first, len(variants) - first, op.place()))
     fused = {}
     for parts in fuses:
         key = tuple(p[0] for p in parts)
@@ -313,7 +315,7 @@ def main():
         first = len(variants)
         for k in kinds:
             variants.append(Variant(len(variants), [ops[n] for n in key], k, '_'.join(key)))
-        groups.append(('FUSED_' + '_'.join(key), first, len(kinds), False))
+        groups.append(('FUSED_' + '_'.join(key), first, len(kinds), 'NOWHERE'))
         fuse_rows.append((key, 'FUSED_' + '_'.join(key)))
     fuse_rows.sort(key=lambda r: -len(r[0]))
 
@@ -327,7 +329,7 @@ def main():
     with open(os.path.join(outdir, 'op_table.inc'), 'w') as h:
         h.write(head + 'const struct op_group op_groups[OP_COUNT] = {\n')
         for name, first, n, place in groups:
-            h.write('    { "%s", %d, %d, %s },\n' % (name, first, n, 'true' if place else 'false'))
+            h.write('    { "%s", %d, %d, PLACE_%s },\n' % (name, first, n, place))
         h.write('};\nconst struct op_variant op_variants[OP_VARIANTS] = {\n')
         for v in variants:
             types = ''.join(t for _, _, t, _, _ in v.operands())
