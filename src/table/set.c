@@ -8,6 +8,7 @@
 
 #define BUCKETS_PER_ROW 2   /* so that the first row of a bucket is mostly the one that is wanted */
 #define SPLITS_AT_ONCE  4   /* catching up after a time of being fixed, without a long pause */
+#define JOINS_AT_ONCE  16   /* a row that goes takes eight buckets along, see set_shrink */
 
 void set_init(struct set *s, unsigned keypos, bool is_bag, bool keep_equal)
 {
@@ -258,7 +259,7 @@ void set_shrink_slow(struct set *s)
     if (atomic_load(&s->fixed) > 0 ||
         !atomic_compare_exchange_strong(&s->growing.held, &free, 1))
         return;
-    for (unsigned i = 0; i < SPLITS_AT_ONCE && atomic_load(&s->buckets) > SET_STRIPES; i++)
+    for (unsigned i = 0; i < JOINS_AT_ONCE && atomic_load(&s->buckets) > SET_STRIPES; i++)
         set_join(s);
     segments_free(s);
     spin_unlock(&s->growing);
