@@ -204,7 +204,7 @@ static int finish(struct cli *cli, struct client *c, const done_t *d)
 static int64_t answer_timeout(const struct cli *cli)
 {
     static const enum command_id endless[] = {
-        CMD_call, CMD_eval, CMD_trace, CMD_deploy, CMD_rollback, CMD_purge, CMD_backup, CMD_check,
+        CMD_call, CMD_eval, CMD_trace, CMD_profile, CMD_deploy, CMD_rollback, CMD_purge, CMD_backup, CMD_check,
         CMD_join,
     };
 

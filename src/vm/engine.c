@@ -25,6 +25,7 @@
 #include "vm/long_call.h"
 #include "vm/mailbox_priv.h"
 #include "vm/ops/op.h"
+#include "vm/profile.h"
 #include "vm/trace.h"
 
 struct export *engine_exports[EXPORT_COUNT];
@@ -413,8 +414,14 @@ slice_end:
     sc->fc_held = 0;
     if (p->heap.collect_soon && !p->heap.in_match)
         COLLECT(0, live);
-    if (FC >= 0)
+    if (FC >= 0) {
+        if (UNLIKELY(atomic_load_explicit(&profile_is_on, memory_order_relaxed))) {
+            SYNC();
+            profile_piece(sc, p, to_ip);
+            RESYNC();
+        }
         GOTO(to_ip);
+    }
     SYNC();
     p->ip = to_ip;
     if (!save_live(p, live))
@@ -710,8 +717,15 @@ void engine_init(void)
 
 enum engine_result engine_run(struct sched *s, struct process *p)
 {
+    enum engine_result r;
+
     ASSERT(s->current == p);
-    return interpret(s);
+    if (UNLIKELY(atomic_load_explicit(&profile_is_on, memory_order_relaxed)))
+        profile_run_begin(s);
+    r = interpret(s);
+    if (UNLIKELY(atomic_load_explicit(&profile_is_on, memory_order_relaxed)))
+        profile_run_end(s, p);
+    return r;
 }
 
 /* The arguments wait on the stack as if the process had been switched out at the entry of

@@ -43,10 +43,11 @@ static int32_t find_frame(const term *e, const term *hi)
 }
 
 /* Return addresses on the stack seen from the instruction at pc (NULL: from a function without a
- * frame), at most max, equal neighbours once. */
-static size_t walk(const struct process *p, const void *pc, term *out, size_t max)
+ * frame), at most max, equal neighbours once. live_words: of registers that lie on top of it. */
+static size_t walk(const struct process *p, const void *pc, size_t live_words, term *out,
+                   size_t max)
 {
-    const term *e = p->heap.E, *hi = p->heap.hi;
+    const term *e = p->heap.E + live_words, *hi = p->heap.hi;
     int32_t frame = -1;
     size_t n = 0;
 
@@ -88,7 +89,7 @@ void exception_trace_take(struct process *p, const void *pc, term m, term f, ter
         pc = NULL;
     if (pc != NULL && max > 0)
         pcs[n++] = (term)(uintptr_t)pc + 8;
-    n += walk(p, pc, pcs + n, max - n);
+    n += walk(p, pc, 0, pcs + n, max - n);
     at = heap_alloc(&p->heap, TUPLE_WORDS(TRACE_PCS + n) + (top ? TUPLE_WORDS(2) : 0));
     if (top)
         pair = tuple2(&at, m, f);
@@ -285,26 +286,26 @@ term stacktrace_build(struct process *p, term raw)
     return list;
 }
 
+size_t exception_stack(const struct process *p, const void *pc, size_t live_words, term *out,
+                       size_t max)
+{
+    size_t n = 0;
+
+    if (max == 0)
+        return 0;
+    if (is_code(pc))
+        out[n++] = (term)(uintptr_t)pc + 8;
+    else
+        pc = NULL;
+    return n + walk(p, pc, live_words, out + n, max - n);
+}
+
 term stacktrace_current(struct process *p, struct heap *out, size_t max)
 {
     term pcs[DEPTH_LIMIT], list = TERM_NIL;
-    const void *pc = p->ip;
-    size_t n = 0;
-    term *e = p->heap.E;
+    size_t n = exception_stack(p, p->ip, p->live > 0 ? p->live + 1u : 0, pcs,
+                               max < DEPTH_LIMIT ? max : DEPTH_LIMIT);
 
-    if (max > DEPTH_LIMIT)
-        max = DEPTH_LIMIT;
-    if (max == 0)
-        return TERM_NIL;
-    if (is_code(pc))
-        pcs[n++] = (term)(uintptr_t)pc + 8;
-    else
-        pc = NULL;
-    /* Live registers lie on top of the stack while the process is switched out. */
-    if (p->live > 0)
-        p->heap.E += p->live + 1;
-    n += walk(p, pc, pcs + n, max - n);
-    p->heap.E = e;
     while (n-- > 0) {
         term entry = entry_at(out, pcs[n], 0, 0);
 
@@ -319,7 +320,7 @@ bool engine_current_function(const struct process *p, term *ret_m, term *ret_f, 
     term ret;
     const struct code_place *at = code_place_at(p->ip);
 
-    if (at->image == NULL && p->heap.E != NULL && walk(p, NULL, &ret, 1) == 1)
+    if (at->image == NULL && p->heap.E != NULL && walk(p, NULL, 0, &ret, 1) == 1)
         at = code_place_at((const char *)(uintptr_t)ret - 1);
     if (at->image == NULL || at->function == NULL)
         return false;

@@ -28,6 +28,11 @@ term exception_trace_from_list(struct process *p, term class, term list);
 /* What a process that does not catch the exception exits with. */
 term exception_exit_reason(struct process *p, term class, term reason, term trace);
 
+/* Code addresses of the stack of p, which is at pc, innermost first, each behind the instruction it
+ * stands for. live_words: of the registers that lie on top of the stack. How many, at most max. */
+size_t exception_stack(const struct process *p, const void *pc, size_t live_words, term *out,
+                       size_t max);
+
 extern unsigned exception_depth_max;    /* entries of a trace; system_flag(backtrace_depth) */
 
 #endif

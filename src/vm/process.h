@@ -150,6 +150,7 @@ struct sched {
     int64_t  fc_held;               /* [own] reductions set aside so that the next call ends the slice */
     struct bs_builder builder;      /* [own] of the bs_put instructions */
     struct process *current;        /* [own] */
+    _Atomic bool ticked;            /* [any] a sample is wanted: profile.h */
     uint32_t index;                 /* [set] from 0 */
     uint64_t ref_counter;           /* [own] next local reference */
     uint64_t unique_counter;        /* [own] next unordered unique integer */
