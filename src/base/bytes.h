@@ -55,6 +55,9 @@ ALWAYS_INLINE uint64_t reader_be(struct reader *r, size_t bytes)
 #define reader_u32(r) ((uint32_t)reader_be(r, 4))
 #define reader_u64(r) reader_be(r, 8)
 
+/* The end of s is `end`. */
+bool text_ends_with(const char *s, const char *end);
+
 /* A growing byte string; zero-initialise it, release it with buf_fini. */
 struct buf {
     uint8_t *data;
@@ -66,6 +69,7 @@ void *buf_room(struct buf *b, size_t len);          /* len more bytes at the end
 void  buf_add(struct buf *b, const void *p, size_t len);
 void  buf_str(struct buf *b, const char *s);
 void  buf_u8(struct buf *b, uint8_t v);
+void  buf_markup(struct buf *b, const char *s, size_t len); /* as text of HTML and XML */
 void  buf_be(struct buf *b, uint64_t v, size_t bytes);
 void  buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 char *buf_cstr(struct buf *b);                      /* NUL after the end, not counted; lent */

@@ -32,7 +32,7 @@ static term info_registered_name(struct process *p, struct heap *h)
 
 static term info_initial_call(struct process *p, struct heap *h)
 {
-    return heap_tuple3(h, p->initial[0], p->initial[1], p->initial[2]);
+    return heap_tuple3(h, p->initial[0], p->initial[1], small_make(p->initial_arity));
 }
 
 static term info_current_function(struct process *p, struct heap *h)

@@ -55,9 +55,7 @@ static int read_file(struct cli *cli, struct cli_files *fs, const char *path)
 
 static int is_beam(const struct dirent *e)
 {
-    size_t n = strlen(e->d_name);
-
-    return e->d_name[0] != '.' && n > 5 && strcmp(e->d_name + n - 5, ".beam") == 0;
+    return e->d_name[0] != '.' && text_ends_with(e->d_name, ".beam");
 }
 
 /* The .beam files of a folder, or of its ebin/. */

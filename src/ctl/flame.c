@@ -174,19 +174,6 @@ size_t flame_functions(const struct flame *f, struct flame_row **ret)
 #define LETTER      6.6         /* width of one, of the font below */
 #define NARROWEST   0.4         /* narrower boxes are left out */
 
-static void xml(struct buf *out, const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        switch (s[i]) {
-        case '&': buf_str(out, "&amp;"); break;
-        case '<': buf_str(out, "&lt;"); break;
-        case '>': buf_str(out, "&gt;"); break;
-        case '"': buf_str(out, "&quot;"); break;
-        default: buf_u8(out, (uint8_t)s[i]);
-        }
-    }
-}
-
 /* Modules differ in colour, so that one sees where the time of a module is. */
 static unsigned hue_of(term module)
 {
@@ -204,7 +191,7 @@ static void draw_box(const struct drawing *d, uint32_t i, double x, double width
 
     flame_name(&name, &node->frame);
     buf_printf(d->out, "<g><title>");
-    xml(d->out, buf_cstr(&name), name.len);
+    buf_markup(d->out, buf_cstr(&name), name.len);
     buf_printf(d->out, ": %.1f %%, %u samples, %u of its own</title>"
                "<rect x=\"%.1f\" y=\"%u\" width=\"%.1f\" height=\"%d\" fill=\"hsl(%u,75%%,68%%)\"/>",
                100.0 * node->total / d->f->at[0].total, node->total, node->self, x, y,
@@ -215,7 +202,7 @@ static void draw_box(const struct drawing *d, uint32_t i, double x, double width
         while (n < name.len && n > 0 && (name.data[n] & 0xC0) == 0x80)
             n--;
         buf_printf(d->out, "<text x=\"%.1f\" y=\"%u\">", x + 3, y + 12);
-        xml(d->out, buf_cstr(&name), n);
+        buf_markup(d->out, buf_cstr(&name), n);
         buf_str(d->out, n < name.len ? "…</text>" : "</text>");
     }
     buf_str(d->out, "</g>\n");
@@ -256,7 +243,7 @@ void flame_svg(const struct flame *f, const char *title, struct buf *out)
                "width=\"%.0f\" height=\"%u\" font-family=\"monospace\" font-size=\"11\">\n"
                "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n"
                "<text x=\"3\" y=\"18\" font-size=\"14\">", WIDTH, d.height, WIDTH, d.height);
-    xml(out, title, strlen(title));
+    buf_markup(out, title, strlen(title));
     buf_str(out, "</text>\n");
     if (f->at[0].total > 0)
         draw(&d, 0, 0, 0);

@@ -14,6 +14,7 @@
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
 #include "ctl/view.h"
+#include "ctl/why.h"
 #include "heap/parse.h"
 #include "table/persist.h"
 #include "term/atom.h"
@@ -41,7 +42,7 @@ static bool sort_order(struct request *rq, enum view_order *order)
 
     if (text == NULL || view_order_parse(text, order))
         return true;
-    reply_error(rq, EXIT_USAGE, "RN0101", "-s reds, msgq, heap, pid, name or state", NULL,
+    reply_error(rq, EXIT_USAGE, "RN0101", "-s reds, msgq, heap, age, pid, name or state", NULL,
                 "no column `%s` to sort by", text);
     return false;
 }
@@ -139,10 +140,13 @@ void ctl_status(struct request *rq)
 static const struct column ps_columns[] = {
     { "pid", COL_TEXT, false }, { "name", COL_TEXT, false }, { "state", COL_TEXT, false },
     { "msgq", COL_COUNT_, false }, { "heap", COL_BYTES, false }, { "reds", COL_RATE, false },
-    { "current", COL_TEXT, false }, { "initial", COL_TEXT, true }, { "parent", COL_TEXT, true },
+    { "red_s", COL_RATE, false }, { "current", COL_TEXT, false }, { "age", COL_NS, false },
+    { "initial", COL_TEXT, true }, { "parent", COL_TEXT, true },
 };
 
-static void reply_process(struct request *rq, const struct process_view *v, uint64_t reds)
+/* red_s: reductions a second. */
+static void reply_process(struct request *rq, const struct process_view *v, uint64_t reds,
+                          uint64_t red_s)
 {
     struct buf pid = { 0 }, current = { 0 }, initial = { 0 }, parent = { 0 };
 
@@ -154,7 +158,8 @@ static void reply_process(struct request *rq, const struct process_view *v, uint
     reply_row(rq, (struct cell[]){
         CELL_TEXT(buf_cstr(&pid)), CELL_TEXT(is_atom(v->name) ? atom_text(v->name, NULL) : ""),
         CELL_TEXT(v->state), CELL_NUMBER(v->messages), CELL_NUMBER(v->heap_bytes),
-        CELL_NUMBER(reds), CELL_TEXT(buf_cstr(&current)), CELL_TEXT(buf_cstr(&initial)),
+        CELL_NUMBER(reds), CELL_NUMBER(red_s), CELL_TEXT(buf_cstr(&current)),
+        CELL_NUMBER((int64_t)v->age_cs * 10000000), CELL_TEXT(buf_cstr(&initial)),
         CELL_TEXT(buf_cstr(&parent)),
     }, ARRAY_LEN(ps_columns));
     buf_fini(&pid);
@@ -187,7 +192,8 @@ void ctl_ps(struct request *rq)
     view_processes(pick, order, row_limit(rq), (uint64_t)rq->limits.mailbox_warn, &l);
     reply_head(rq, "rnode.ps/1", COLS(ps_columns), false);
     for (size_t i = 0; i < l.n; i++)
-        reply_process(rq, &l.at[i], l.at[i].reductions);
+        reply_process(rq, &l.at[i], l.at[i].reductions,
+                      l.at[i].reductions * 100 / (l.at[i].age_cs > 0 ? l.at[i].age_cs : 1));
     done_with_count(rq, l.n, l.matching, "processes");
     view_list_fini(&l);
 }
@@ -230,7 +236,7 @@ static void top_after_a_second(struct request *rq)
         qsort(after.at, after.n, sizeof after.at[0], by_work);
     reply_head(rq, "rnode.top/1", COLS(ps_columns), false);
     for (size_t i = 0; i < after.n && i < limit; i++)
-        reply_process(rq, &after.at[i], after.at[i].reductions);
+        reply_process(rq, &after.at[i], after.at[i].reductions, after.at[i].reductions);
     view_list_fini(before);
     mem_free(before);
     done_with_count(rq, after.n < limit ? after.n : limit, after.n, "processes, reds over 1 s");
@@ -263,17 +269,21 @@ static term info_items(struct heap *bag, const char *const *names, size_t n)
     return list;
 }
 
-/* One row per item: its name and its value as Erlang writes it. */
-static void reply_info(struct request *rq, term info)
+/* One row: why it waits, unless that is NULL; then each item with its value as Erlang writes it. */
+static void reply_info(struct request *rq, const char *why, term info)
 {
     struct column *cols;
     struct cell *cells;
     struct buf *texts;
-    size_t n = 0, max = (size_t)list_length(info);
+    size_t n = 0, max = (size_t)list_length(info) + 1;
 
     cols = MEM_NEW_ARRAY(struct column, max);
     cells = MEM_NEW_ARRAY(struct cell, max);
     texts = MEM_NEW_ARRAY(struct buf, max);
+    if (why != NULL) {
+        cols[n].name = "why";
+        cells[n++] = CELL_TEXT(why);
+    }
     for (term l = info; is_cons(l); l = cdr(l)) {
         if (!is_tuple_n(car(l), 2) || !is_atom(tuple_elem(car(l), 0)))
             continue;
@@ -292,6 +302,17 @@ static void reply_info(struct request *rq, term info)
     mem_free(cols);
 }
 
+/* [{messages, List}] with the first n messages only. */
+static term cut_messages(struct heap *bag, term info, int64_t n)
+{
+    term kept = TERM_NIL, list = is_cons(info) ? tuple_elem(car(info), 1) : TERM_NIL;
+
+    for (; is_cons(list) && n > 0; list = cdr(list), n--)
+        kept = heap_cons(bag, car(list), kept);
+    kept = heap_tuple2(bag, ATOM_messages, list_turned(kept));
+    return heap_cons(bag, kept, TERM_NIL);
+}
+
 static void inspect_process(struct request *rq, term pid)
 {
     static const char *const items[] = {
@@ -301,20 +322,32 @@ static void inspect_process(struct request *rq, term pid)
         "current_stacktrace",
     };
     static const char *const message_item[] = { "messages" };
+    const char *messages = request_option(rq, "messages");
+    int64_t n = 0;
+    struct buf why = { 0 };
     struct heap bag;
     term info;
 
+    if (messages != NULL && (!count_parse(messages, &n) || n == 0)) {
+        reply_error(rq, EXIT_USAGE, "RN0101", "--messages 20", NULL, "`%s` is no number of messages",
+                    messages);
+        return;
+    }
     heap_bag_init(&bag);
-    if (request_flag(rq, "messages"))
+    if (messages != NULL)
         info = inspect_process_info(pid, info_items(&bag, message_item, 1), &bag);
     else
         info = inspect_process_info(pid, info_items(&bag, items, ARRAY_LEN(items)), &bag);
+    why_waits(&why, pid);
     if (info == TERM_NONE || !is_list(info)) {
         reply_error(rq, EXIT_NO, "RN0302", NULL, NULL, "%s is gone", request_arg(rq, 0));
     } else {
-        reply_info(rq, info);
+        if (messages != NULL)
+            info = cut_messages(&bag, info, n);
+        reply_info(rq, messages != NULL ? NULL : buf_cstr(&why), info);
         reply_done(rq, 0, 0, "%s", "");
     }
+    buf_fini(&why);
     heap_fini(&bag);
 }
 

@@ -192,13 +192,6 @@ static bool read_target(struct request *rq, term *ret_pid, term *ret_module)
     return false;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 static bool read_form(struct request *rq, enum form *ret)
 {
     const char *as = request_option(rq, "as"), *file = request_option(rq, "file");
@@ -206,7 +199,7 @@ static bool read_form(struct request *rq, enum form *ret)
     *ret = FORM_TOP;
     if (as == NULL) {
         if (file != NULL)
-            *ret = ends_with(file, ".svg") ? FORM_SVG : FORM_FOLDED;
+            *ret = text_ends_with(file, ".svg") ? FORM_SVG : FORM_FOLDED;
         return true;
     }
     if (strcmp(as, "folded") == 0)

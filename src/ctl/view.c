@@ -34,6 +34,7 @@ bool view_order_parse(const char *text, enum view_order *ret)
         { "reds", ORDER_REDS }, { "reductions", ORDER_REDS }, { "msgq", ORDER_MSGQ },
         { "messages", ORDER_MSGQ }, { "heap", ORDER_HEAP }, { "memory", ORDER_HEAP },
         { "pid", ORDER_PID }, { "name", ORDER_NAME }, { "state", ORDER_STATE },
+        { "age", ORDER_AGE },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -80,6 +81,9 @@ static int cmp_views(const void *pa, const void *pb, void *arg)
         break;
     case ORDER_STATE:
         c = strcmp(a->state, b->state);
+        break;
+    case ORDER_AGE:
+        c = falling(a->age_cs, b->age_cs);
         break;
     case ORDER_PID:
         break;

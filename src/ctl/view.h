@@ -10,7 +10,8 @@
 #include "base/bytes.h"
 #include "vm/inspect.h"
 
-enum view_order { ORDER_REDS, ORDER_MSGQ, ORDER_HEAP, ORDER_PID, ORDER_NAME, ORDER_STATE };
+enum view_order { ORDER_REDS, ORDER_MSGQ, ORDER_HEAP, ORDER_PID, ORDER_NAME, ORDER_STATE,
+                  ORDER_AGE };
 enum view_pick { PICK_ALL, PICK_STUCK, PICK_OLD_CODE };
 
 struct view_list {

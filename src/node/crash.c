@@ -32,8 +32,8 @@ static void who_print(struct buf *who, const struct process *p)
 
 static void mfa_print(struct buf *mfa, const struct process *p)
 {
-    buf_printf(mfa, "%s:%s/%lld", atom_text(p->initial[0], NULL), atom_text(p->initial[1], NULL),
-               (long long)small_val(p->initial[2]));
+    buf_printf(mfa, "%s:%s/%u", atom_text(p->initial[0], NULL), atom_text(p->initial[1], NULL),
+               p->initial_arity);
 }
 
 void heap_limit_hook(struct process *p, uint64_t max_words)

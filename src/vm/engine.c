@@ -33,7 +33,7 @@ void (*engine_result_hook)(struct process *p, term result);
 
 /* Instructions that belong to no module. */
 enum shared { SHARED_DONE, SHARED_WAKE, SHARED_APPLY, SHARED_APPLY_FUN, SHARED_RETURN, SHARED_YIELD,
-              SHARED_HIBERNATE, SHARED_GO_ON, SHARED_COUNT };
+              SHARED_HIBERNATE, SHARED_GO_ON, SHARED_TRACED, SHARED_COUNT };
 static uint64_t shared_code[SHARED_COUNT];
 
 enum arith {
@@ -162,11 +162,10 @@ static void restore_live(struct process *p, struct sched *sc)
     p->live = 0;
 }
 
-static void leave(struct process *p, struct sched *sc)
+static void leave(struct sched *sc)
 {
     sc->fcalls += sc->fc_held;
     sc->fc_held = 0;
-    p->fcalls = (int32_t)sc->fcalls;
 }
 
 /* x[0..n) as a list. */
@@ -426,14 +425,14 @@ slice_end:
     p->ip = to_ip;
     if (!save_live(p, live))
         goto process_exit_synced;
-    leave(p, sc);
+    leave(sc);
     return ENGINE_YIELD;
 
 wait:
     SYNC();
     p->ip = to_ip;
     p->live = 0;
-    leave(p, sc);
+    leave(sc);
     return ENGINE_WAIT;
 
     /* erlang:yield/0: x0 is set and the caller's address is in E[0]. */
@@ -442,7 +441,7 @@ yield_return:
     p->ip = &shared_code[SHARED_RETURN];
     if (!save_live(p, 1))
         goto process_exit_synced;
-    leave(p, sc);
+    leave(sc);
     return ENGINE_YIELD;
 
     /* --- built-ins that did not simply return a value --- */
@@ -477,7 +476,7 @@ bif_only_slow:                  /* E[0] says where to go on */
         p->trap_export = ex;
         p->ip = &shared_code[SHARED_GO_ON];
         p->live = 0;
-        leave(p, sc);
+        leave(sc);
         return ENGINE_YIELD;
     case BIF_YIELD:
     case BIF_WAIT:
@@ -485,7 +484,7 @@ bif_only_slow:                  /* E[0] says where to go on */
         p->ip = &ex->reserved[0];
         if (!save_live(p, ex->arity))
             goto process_exit_synced;
-        leave(p, sc);
+        leave(sc);
         if (p->action == BIF_YIELD)
             return ENGINE_YIELD;
         p->wait_kind = WAIT_BIF;
@@ -604,7 +603,7 @@ hibernate:                      /* x0 M, x1 F, x2 Args; the stack goes */
     p->ip = &shared_code[SHARED_WAKE];
     if (!save_live(p, 3))
         goto process_exit_synced;
-    leave(p, sc);
+    leave(sc);
     p->wait_kind = WAIT_HIBERNATE;
     return ENGINE_WAIT;
 hibernate_wake:
@@ -664,7 +663,7 @@ process_exit:
 process_exit_synced:
     p->ip = &shared_code[SHARED_DONE];
     p->live = 0;
-    leave(p, sc);
+    leave(sc);
     return ENGINE_EXIT;
 }
 
@@ -700,6 +699,8 @@ void engine_init(void)
     shared_code[SHARED_HIBERNATE] = shared_instr(OP_hibernate, 3);
     shared_code[SHARED_GO_ON] = shared_instr(OP_bif_go_on, 0);
     shared_code[SHARED_RETURN] = shared_instr(OP_return_x0, 0);
+    shared_code[SHARED_TRACED] = shared_instr(OP_trace_return, 0);
+    trace_return_code = (term)(uintptr_t)&shared_code[SHARED_TRACED];
 #define ENGINE_EXPORT_ROW(name, text, arity) \
     engine_exports[EXPORT_##name] = export_get(ATOM_erlang, atom_from_cstr(text), arity);
     ENGINE_EXPORTS(ENGINE_EXPORT_ROW)

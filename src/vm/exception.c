@@ -11,6 +11,7 @@
 #include "heap/map.h"
 #include "vm/code_priv.h"
 #include "vm/engine_priv.h"
+#include "vm/trace.h"
 
 unsigned exception_depth_max = 8;
 
@@ -37,7 +38,8 @@ static bool frame_at(const void *pc, int32_t *ret_frame)
 static int32_t find_frame(const term *e, const term *hi)
 {
     for (const term *at = e + 1; at < hi; at++)
-        if (is_small(*at) && is_code((const char *)(uintptr_t)*at - 1))
+        if (is_small(*at) && (*at == trace_return_code ||
+                              is_code((const char *)(uintptr_t)*at - 1)))
             return (int32_t)(at - e) - 1;
     return -1;
 }
@@ -64,6 +66,10 @@ static size_t walk(const struct process *p, const void *pc, size_t live_words, t
         e += frame + 1;
         if (!is_small(ret) || ret == 0)
             break;
+        if (ret == trace_return_code) {
+            frame = TRACE_FRAME_WORDS - 1;
+            continue;
+        }
         if (!frame_at((const char *)(uintptr_t)ret - 1, &frame))
             break;
         if (n == 0 || out[n - 1] != ret) {
@@ -352,6 +358,10 @@ bool engine_stack_uses_code(const struct process *p, const void *lo, const void 
         e += frame + 1;
         if (ret > a && ret <= b)
             return true;
+        if ((term)(uintptr_t)ret == trace_return_code) {
+            frame = TRACE_FRAME_WORDS - 1;
+            continue;
+        }
         if (!frame_at(ret - 1, &frame))
             return false;
     }

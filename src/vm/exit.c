@@ -25,6 +25,7 @@
 #include "vm/registry.h"
 #include "vm/remote.h"
 #include "vm/sched_priv.h"
+#include "vm/trace.h"
 
 #define EXIT_SLICE 500
 
@@ -51,6 +52,8 @@ void process_exit_begin(struct process *p)
     /* Others are told in slices; by then literals may be gone, and nobody asks us any more. */
     p->exit_reason = heap_copy_whole(&p->heap, p->exit_reason);
     count_exit(p->exit_reason);
+    if (UNLIKELY(atomic_load_explicit(&trace_exits, memory_order_relaxed) != 0))
+        trace_exit_hook(p, p->exit_reason);
     atomic_store_explicit(&p->state, PROC_EXITING, memory_order_release);
     if ((p->exc.class == ATOM_error || p->exc.class == ATOM_throw) &&
         p->exit_reason != ATOM_normal && vm_crash_hook != NULL)

@@ -7,10 +7,11 @@
 #include "base/epoch.h"
 #include "vm/code_priv.h"
 #include "vm/engine.h"
-#include "vm/mailbox.h"
+#include "vm/mailbox_priv.h"
 #include "vm/process.h"
 #include "vm/process_priv.h"
 #include "vm/registry.h"
+#include "vm/relation.h"
 #include "vm/sched.h"
 
 #include <sched.h>
@@ -77,7 +78,8 @@ static void look_end(struct process *p, enum process_state was)
     process_release_hold(p, was, false);
 }
 
-static void view_fill(struct process_view *v, struct process *p, const struct old_images *old)
+static void view_fill(struct process_view *v, struct process *p, const struct old_images *old,
+                      uint32_t now_cs)
 {
     uint32_t arity;
     term name = atomic_load_explicit(&p->registered, memory_order_relaxed);
@@ -87,12 +89,14 @@ static void view_fill(struct process_view *v, struct process *p, const struct ol
         .pid = p->pid, .parent = p->parent,
         .group_leader = is_local_pid(p->group_leader) ? p->group_leader : TERM_NIL,
         .name = is_atom(name) ? name : TERM_NIL,
-        .initial = { p->initial[0], p->initial[1], p->initial[2] },
+        .initial = { p->initial[0], p->initial[1], small_make(p->initial_arity) },
         .current = { TERM_NIL, TERM_NIL, TERM_NIL }, .state = state_name(was),
-        .reductions = p->reductions, .trap_exit = p->trap_exit,
+        .reductions = p->reductions, .trap_exit = p->trap_exit, .age_cs = now_cs - p->born_cs,
     };
     if (was == PROC_FREE)
         return;
+    if (was == PROC_WAITING)
+        v->waits_cs = now_cs - p->parked_cs;
     v->messages = mailbox_length(p);
     v->heap_bytes = heap_bytes(&p->heap);
     if (engine_current_function(p, &v->current[0], &v->current[1], &arity))
@@ -106,6 +110,7 @@ size_t inspect_processes(bool want_old_code,
 {
     uint32_t at = 0;
     size_t seen = 0;
+    uint32_t now_cs = sched_now_cs();
     bool more = true;
 
     while (more) {
@@ -123,7 +128,7 @@ size_t inspect_processes(bool want_old_code,
                 more = false;
                 break;
             }
-            view_fill(&v, p, &old);
+            view_fill(&v, p, &old, now_cs);
             seen++;
             more = visit(arg, &v);
         }
@@ -131,6 +136,71 @@ size_t inspect_processes(bool want_old_code,
         world_resume();
     }
     return seen;
+}
+
+/* The process whose reply p awaits: its receive is bound to the reference of a monitor. */
+static term awaited_peer(const struct process *p)
+{
+    const struct recv_marks *m = p->marks;
+
+    for (uint32_t i = 0; m != NULL && i < MARKS_MAX; i++) {
+        term ref = m->slot[(m->next + MARKS_MAX - 1 - i) % MARKS_MAX].ref;
+        struct relation *r = ref == TERM_NONE || is_nil(ref)
+                                 ? NULL : relation_find(p, relation_key(REL_MINE, ref));
+
+        if (r != NULL && r->session == 0 && is_local_pid(r->peer))
+            return r->peer;
+    }
+    return TERM_NONE;
+}
+
+static void wait_fill(struct wait_view *w, struct process *p)
+{
+    switch (p->wait_kind & (unsigned)~RECEIVE_TIMED_OUT) {
+    case WAIT_HIBERNATE:
+        w->reason = WAITS_ASLEEP;
+        break;
+    case WAIT_BIF: {
+        const struct export *ex = CONTAINER_OF(p->ip, struct export, reserved);
+
+        w->reason = p->job != NULL ? WAITS_WORK : WAITS_BUILT_IN;
+        w->built_in[0] = ex->module;
+        w->built_in[1] = ex->function;
+        w->built_in[2] = small_make(ex->arity);
+        break;
+    }
+    default:
+        w->reason = WAITS_MESSAGE;
+        w->has_timeout = p->receive_timer != NULL;
+        w->peer = awaited_peer(p);
+    }
+    if (p->ext != NULL && p->ext->suspends > 0)
+        w->reason = WAITS_RESUME;
+}
+
+struct wait_view inspect_wait(term pid)
+{
+    struct wait_view w = { .reason = WAITS_GONE, .peer = TERM_NONE };
+    struct old_images none = { .n = 0 };
+    enum process_state was;
+    struct process *p;
+
+    world_stop();
+    epoch_enter();
+    p = process_lookup(pid);
+    if (p != NULL) {
+        view_fill(&w.view, p, &none, sched_now_cs());
+        was = look_begin(p);
+        if (was == PROC_WAITING)
+            wait_fill(&w, p);
+        else if (was != PROC_FREE)
+            w.reason = was == PROC_RUNNABLE ? WAITS_SCHEDULER : WAITS_NOT;
+        if (was != PROC_FREE)
+            look_end(p, was);
+    }
+    epoch_leave();
+    world_resume();
+    return w;
 }
 
 term inspect_process_info(term pid, term items, struct heap *bag)

@@ -21,6 +21,8 @@ struct process_view {
     term current[3];                /* the same of the innermost function; NIL: unknown */
     const char *state;              /* static: waiting, runnable, exiting, suspended, ... */
     uint64_t messages, heap_bytes, reductions;
+    uint32_t age_cs;                /* hundredths of a second since it was made */
+    uint32_t waits_cs;              /* the same since it last began to wait; 0: it does not wait */
     bool old_code;                  /* filled only when asked for */
     bool trap_exit;
 };
@@ -31,6 +33,20 @@ size_t inspect_processes(bool want_old_code,
 
 /* What process_info(Pid, Items) would answer, built in bag: a list. TERM_NONE: it is gone. */
 term inspect_process_info(term pid, term items, struct heap *bag);
+
+/* Why a process does not run. */
+enum wait_reason {
+    WAITS_NOT, WAITS_SCHEDULER, WAITS_MESSAGE, WAITS_BUILT_IN, WAITS_WORK, WAITS_ASLEEP,
+    WAITS_RESUME, WAITS_GONE,       /* hibernates; suspended; exiting or gone */
+};
+struct wait_view {
+    enum wait_reason reason;
+    bool has_timeout;               /* of a receive */
+    term peer;                      /* local pid whose answer it awaits, or TERM_NONE */
+    term built_in[3];               /* M, F, arity of the built-in that waits */
+    struct process_view view;
+};
+struct wait_view inspect_wait(term pid);
 
 struct module_view {
     term name;

@@ -239,6 +239,7 @@ static struct process *process_new(struct process *parent, size_t words,
     atomic_store_explicit(&p->registered, TERM_NIL, memory_order_relaxed);
     inbox_init(&p->inbox);
     p->prio = PRIO_NORMAL;
+    p->born_cs = p->parked_cs = sched_now_cs();
     p->heap.fullsweep_after = UINT16_MAX;
     p->trap_fun = p->exit_reason = TERM_NONE;
     p->exc = (struct exception){ TERM_NONE, TERM_NONE, TERM_NONE, TERM_NONE, TERM_NONE };
@@ -276,6 +277,8 @@ static void process_start(struct process *p, struct process *parent,
         counter_add(&sched_self->priv->spawned, 1);
     else
         atomic_fetch_add_explicit(&foreign_count, 1, memory_order_relaxed);
+    if (UNLIKELY(atomic_load_explicit(&trace_spawns, memory_order_relaxed) != 0))
+        trace_spawn_hook(parent, p);
     atomic_store_explicit(&p->state, PROC_RUNNABLE, memory_order_relaxed);
     process_publish(p);
     sched_enqueue_new(p);
@@ -297,7 +300,7 @@ term process_spawn_mfa(struct process *parent, term module, term function, term 
     args = term_copy(args_list, &at, &p->heap.offheap);
     p->initial[0] = module;
     p->initial[1] = function;
-    p->initial[2] = small_make(list_length(args));
+    p->initial_arity = (uint32_t)list_length(args);
     engine_start_mfa(p, module, function, args);
     pid = p->pid;
     process_start(p, parent, opt, ret_ref);
@@ -318,7 +321,7 @@ term process_spawn_fun(struct process *parent, term fun, term args_list,
     args = term_copy(args_list, &at, &p->heap.offheap);
     p->initial[0] = ATOM_erlang;        /* what OTP shows as the initial call */
     p->initial[1] = ATOM_apply;
-    p->initial[2] = small_make(2);
+    p->initial_arity = 2;
     engine_start_fun(p, fun, args);
     pid = p->pid;
     process_start(p, parent, opt, ret_ref);

@@ -66,7 +66,7 @@ struct process {
     struct heap heap;               /* [own] H and E are current only while not interpreting */
     const void *ip;                 /* [own] where to go on */
     struct sched *sched;            /* [own] scheduler that runs it; NULL while not running */
-    int32_t  fcalls;                /* [own] reductions left when switched out */
+    uint32_t parked_cs;             /* [own] when it last began to wait: sched_now_cs */
     uint16_t live;                  /* [own] x registers saved on the stack when switched out */
     uint8_t  action;                /* [own] enum bif_action of the last built-in */
     uint8_t  prio;                  /* [own] */
@@ -90,7 +90,9 @@ struct process {
     struct pdict *dict;             /* [own] process dictionary, values are roots; see pdict.h */
     term     group_leader;          /* [own] root (may be boxed when remote) */
     term     parent;                /* [own] pid or undefined */
-    term     initial[3];            /* [own] M, F as atoms and arity as a small */
+    term     initial[2];            /* [own] M, F as atoms */
+    uint32_t initial_arity;         /* [own] */
+    uint32_t born_cs;               /* [set] when it was made: sched_now_cs */
     term     exit_reason;           /* [own] root */
     uint64_t reductions;            /* [own] spent so far */
     struct process_ext *ext;        /* [own] rare things: tracing, max_heap_size, suspends; or NULL */

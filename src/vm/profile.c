@@ -46,21 +46,29 @@ static bool ticked(struct sched *s)
     return true;
 }
 
-static void sample(const struct process *p, const void *pc, size_t live_words)
+size_t profile_stack(const struct process *p, const void *pc, size_t live_words,
+                     struct profile_frame *ret, size_t max)
 {
-    struct profile_frame frames[PROFILE_DEPTH_MAX];
     term pcs[PROFILE_DEPTH_MAX];
-    size_t n = exception_stack(p, pc, live_words, pcs, PROFILE_DEPTH_MAX), kept = 0;
+    size_t n = exception_stack(p, pc, live_words, pcs, max), kept = 0;
 
     for (size_t i = 0; i < n; i++) {
         const struct code_place *at = code_place_at((const char *)(uintptr_t)pcs[i] - 1);
 
         if (at->image != NULL && at->function != NULL)
-            frames[kept++] = (struct profile_frame){ at->image->module, at->function->name,
-                                                     at->function->arity };
+            ret[kept++] = (struct profile_frame){ at->image->module, at->function->name,
+                                                  at->function->arity };
     }
-    if (kept > 0 && take != NULL)
-        take(p, frames, kept);
+    return kept;
+}
+
+static void sample(const struct process *p, const void *pc, size_t live_words)
+{
+    struct profile_frame frames[PROFILE_DEPTH_MAX];
+    size_t n = profile_stack(p, pc, live_words, frames, PROFILE_DEPTH_MAX);
+
+    if (n > 0 && take != NULL)
+        take(p, frames, n);
 }
 
 static void cut(struct sched *s)

@@ -20,6 +20,11 @@ struct profile_frame { term module, function; uint32_t arity; };
  * On the scheduler that runs p: copies what it needs, and allocates nothing on p's heap. */
 typedef void profile_fn(const struct process *p, const struct profile_frame *frames, size_t n);
 
+/* The stack of p, which is at pc and whose live_words lie on top of it (exception.h): how many frames,
+ * at most max, up to PROFILE_DEPTH_MAX. Whoever runs or holds p. */
+size_t profile_stack(const struct process *p, const void *pc, size_t live_words,
+                     struct profile_frame *ret, size_t max);
+
 /* One profile at a time; not a scheduler. */
 void profile_start(profile_fn *fn);
 void profile_stop(void);                        /* when it returns, fn is not called any more */

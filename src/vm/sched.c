@@ -50,6 +50,22 @@ static _Atomic bool stop_requested;             /* [any] */
 static _Atomic bool world_wanted;               /* [any] hint of stoppers > 0 */
 static _Atomic uint32_t next_foreign;           /* [any] where other threads put processes */
 
+/* --- time ----------------------------------------------------------------------------------------- */
+
+static int64_t clock_note(struct sched_priv *priv)
+{
+    int64_t now = clock_monotonic_ns();
+
+    priv->now_cs = (uint32_t)(now / 10000000);
+    return now;
+}
+
+uint32_t sched_now_cs(void)
+{
+    return sched_self != NULL ? sched_self->priv->now_cs
+                              : (uint32_t)(clock_monotonic_ns() / 10000000);
+}
+
 /* --- run queues --------------------------------------------------------------------------------- */
 
 static void overflow_put(struct runq *q, struct process *p)
@@ -483,6 +499,7 @@ static void park(struct sched *s, struct process *p)
     uint32_t waiting = PROC_WAITING;
     bool rest = inbox_has_rest(&p->inbox);
 
+    p->parked_cs = s->priv->now_cs;
     p->sched = NULL;
     s->current = NULL;
     /* seq_cst: pairs with the exchange in inbox_push; see inbox_is_untouched. From here on p may be
@@ -697,7 +714,7 @@ static struct process *search(struct sched *s)
 /* Nothing of our own is ready: what others have, or NULL after a sleep. */
 static struct process *find_or_sleep(struct sched *s)
 {
-    int64_t since = clock_monotonic_ns(), now;
+    int64_t since = clock_note(s->priv), now;
     struct process *p;
 
     atomic_store_explicit(&s->priv->idle_since_ns, since, memory_order_relaxed);
@@ -706,7 +723,7 @@ static struct process *find_or_sleep(struct sched *s)
     counter_add(&s->priv->search_ns, (uint64_t)(now - since));
     if (p == NULL) {
         sleep_until_woken(s);
-        now = clock_monotonic_ns();
+        now = clock_note(s->priv);
     }
     /* Who borrowed it meanwhile has counted the time before, and begun anew. */
     since = atomic_load_explicit(&s->priv->idle_since_ns, memory_order_relaxed);
@@ -715,10 +732,8 @@ static struct process *find_or_sleep(struct sched *s)
     return p;
 }
 
-static void run_timers(struct sched_priv *priv)
+static void run_timers(struct sched_priv *priv, int64_t now)
 {
-    int64_t now = clock_monotonic_ns();
-
     if (now < wheel_next_ns(priv->wheel))
         return;
     wheel_run(priv->wheel, now);
@@ -740,9 +755,11 @@ static void turn(struct sched *s)
     literals_note_going();
     p = pick(s);
     if (p == NULL || priv->ticks >= CLOCK_TICKS) {
+        int64_t now = clock_note(priv);
+
         priv->ticks = 0;
         if (wheel_next_ns(priv->wheel) != INT64_MAX)
-            run_timers(priv);
+            run_timers(priv, now);
     }
     if (p == NULL)
         p = pick(s);

@@ -25,6 +25,9 @@ void vm_stop(void);
 
 unsigned sched_count(void);
 uint32_t sched_reductions(void);
+/* Monotonic time in hundredths of a second, which wraps: differences count. On a scheduler it may be
+ * a few dozen turns old. Any thread. */
+uint32_t sched_now_cs(void);
 struct sched *sched_get(unsigned index);
 struct wheel *sched_wheel(unsigned index);
 

@@ -44,6 +44,7 @@ struct sched_priv {
     uint32_t run_next_row;          /* [own] taken in a row */
     uint32_t normals;               /* [own] normal processes run since the last low one */
     uint32_t ticks;                 /* [own] turns since the clock was read */
+    uint32_t now_cs;                /* [own] when it was read last */
     uint64_t slice_left;            /* [own] reductions at the start of the current run */
     struct wheel *wheel;            /* [set] */
     pthread_t thread;

@@ -4,7 +4,9 @@
  */
 #include "vm/trace.h"
 
+#include "base/clock.h"
 #include "vm/code_priv.h"
+#include "vm/engine.h"
 #include "vm/ops/op.h"
 #include "vm/sched.h"
 
@@ -24,14 +26,44 @@ static struct trace_point *point_at(const void *at)
     return &table[i];
 }
 
-int32_t trace_point_hit(struct process *p, const void *at, const term *x)
+/* E[0] is the address in the caller. False: no room, and p must exit. */
+static bool push_frame(struct process *p, const struct trace_point *tp)
+{
+    struct heap *h = &p->heap;
+
+    if (h->E[0] == trace_return_code)       /* a tail call of what is watched already */
+        return true;
+    if (h->E - h->H < TRACE_FRAME_WORDS + 2) {
+        if (h->in_match)
+            return true;
+        if (!process_collect(p, TRACE_FRAME_WORDS + 2, tp->arity, 0))
+            return false;
+    }
+    h->E -= TRACE_FRAME_WORDS;
+    h->E[0] = trace_return_code;
+    /* Negative, so that whoever looks for return addresses on a stack cannot take it for one. */
+    h->E[1] = small_make(-clock_monotonic_ns());
+    h->E[2] = tp->module;
+    h->E[3] = tp->function;
+    h->E[4] = small_make(tp->arity);
+    return true;
+}
+
+bool trace_point_hit(struct process *p, const void *at, const term *x, int32_t *ret_handler)
 {
     const struct trace_point *tp = point_at(at);
 
     ASSERT(tp->at == at);
-    if (trace_call_hook != NULL && tp->users > 0)
-        trace_call_hook(p, tp, x);
-    return tp->handler;
+    *ret_handler = tp->handler;
+    if (tp->users == 0 || atomic_load_explicit(&trace_calls, memory_order_relaxed) == 0)
+        return true;
+    return !trace_call_hook(p, tp, x) || push_frame(p, tp);
+}
+
+void trace_returned(struct process *p, term value, const term *frame)
+{
+    if (atomic_load_explicit(&trace_calls, memory_order_relaxed) != 0)
+        trace_return_hook(p, frame + 1, clock_monotonic_ns() + small_val(frame[0]), value);
 }
 
 static int32_t *handler_word(const void *at)

@@ -76,25 +76,13 @@ static void on_json(void *arg, const struct render *answer, const done_t *done)
     json_decref(j);
 }
 
-static void add_html(struct buf *out, const char *text)
-{
-    for (; *text != 0; text++) {
-        switch (*text) {
-        case '<': buf_str(out, "&lt;"); break;
-        case '>': buf_str(out, "&gt;"); break;
-        case '&': buf_str(out, "&amp;"); break;
-        default: buf_u8(out, (uint8_t)*text);
-        }
-    }
-}
-
 static void add_html_cell(struct buf *out, json_t *cell)
 {
     char *text = json_is_string(cell) ? mem_strdup(json_string_value(cell))
                                       : json_dumps(cell, JSON_ENCODE_ANY);
 
     buf_str(out, "<td>");
-    add_html(out, text);
+    buf_markup(out, text, strlen(text));
     buf_str(out, "</td>");
     free(text);
 }
@@ -107,7 +95,7 @@ static void add_snapshot(struct buf *out, const struct render *answer)
     buf_str(out, "<table><tr>");
     for (size_t i = 0; i < h->n_columns; i++) {
         buf_str(out, "<th scope=\"col\">");
-        add_html(out, h->columns[i]->name);
+        buf_markup(out, h->columns[i]->name, strlen(h->columns[i]->name));
         buf_str(out, "</th>");
     }
     buf_str(out, "</tr>");

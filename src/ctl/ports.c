@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ports.c - rnodectl ports: the sockets and files that the node has open
+ *
+ * Read from the system, so nothing that is open is forgotten. Worker thread.
+ */
+#include "ctl/handlers.h"
+
+#include "base/alloc.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const struct column columns[] = {
+    { "fd", COL_COUNT_, false }, { "kind", COL_TEXT, false }, { "local", COL_TEXT, false },
+    { "peer", COL_TEXT, false }, { "state", COL_TEXT, false },
+};
+
+struct port { int fd; const char *kind, *state; char local[256], peer[256]; };
+
+static void print_address(const struct sockaddr *sa, socklen_t len, char out[256])
+{
+    char host[128], service[32];
+
+    out[0] = 0;
+    if (sa->sa_family == AF_UNIX) {
+        const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)sa;
+
+        if (len > offsetof(struct sockaddr_un, sun_path) && un->sun_path[0] != 0)
+            snprintf(out, 256, "%.*s", (int)(len - offsetof(struct sockaddr_un, sun_path)),
+                     un->sun_path);
+    } else if (getnameinfo(sa, len, host, sizeof host, service, sizeof service,
+                           NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        snprintf(out, 256, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, service);
+    }
+}
+
+static void fill_socket(struct port *p)
+{
+    struct sockaddr_storage sa;
+    struct sockaddr *at = (struct sockaddr *)(void *)&sa;
+    socklen_t len = sizeof sa, n = sizeof(int);
+    int type = 0, listens = 0;
+
+    p->kind = "socket";
+    if (getsockname(p->fd, at, &len) < 0)
+        return;
+    print_address(at, len, p->local);
+    getsockopt(p->fd, SOL_SOCKET, SO_TYPE, &type, &n);
+    n = sizeof listens;
+    getsockopt(p->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n);
+    if (sa.ss_family == AF_UNIX)
+        p->kind = "unix";
+    else if (sa.ss_family == AF_INET || sa.ss_family == AF_INET6)
+        p->kind = type == SOCK_STREAM ? "tcp" : "udp";
+    p->state = listens ? "listens" : type == SOCK_DGRAM ? "open" : "closed";
+    len = sizeof sa;
+    if (!listens && getpeername(p->fd, at, &len) == 0) {
+        print_address(at, len, p->peer);
+        p->state = "connected";
+    }
+}
+
+/* False: nothing that people call a port, such as an event loop's own descriptor. */
+static bool fill_port(struct port *p)
+{
+    char path[64], target[256];
+    ssize_t n;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", p->fd);
+    n = readlink(path, target, sizeof target - 1);
+    if (n < 0)
+        return false;
+    target[n] = 0;
+    p->state = "open";
+    if (strncmp(target, "socket:", 7) == 0) {
+        fill_socket(p);
+        return true;
+    }
+    if (target[0] != '/' && strncmp(target, "pipe:", 5) != 0)
+        return false;
+    p->kind = target[0] != '/' ? "pipe" : strncmp(target, "/dev/", 5) == 0 ? "device" : "file";
+    snprintf(p->local, sizeof p->local, "%s", target);
+    return true;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* The numbers of the open descriptors; mem_free(*ret). */
+static size_t open_numbers(int **ret)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    struct dirent *e;
+    size_t n = 0, cap = 64;
+    int *at = MEM_NEW_ARRAY(int, cap);
+
+    while (dir != NULL && (e = readdir(dir)) != NULL) {
+        if (e->d_name[0] == '.' || atoi(e->d_name) == dirfd(dir))
+            continue;
+        if (n == cap)
+            at = mem_realloc(at, (cap *= 2) * sizeof at[0]);
+        at[n++] = atoi(e->d_name);
+    }
+    if (dir != NULL)
+        closedir(dir);
+    qsort(at, n, sizeof at[0], by_number);
+    *ret = at;
+    return n;
+}
+
+void ctl_ports(struct request *rq)
+{
+    size_t limit = rq->msg->limit, shown = 0, total = 0, n;
+    int *numbers;
+
+    n = open_numbers(&numbers);
+    reply_head(rq, "rnode.ports/1", columns, ARRAY_LEN(columns), false);
+    for (size_t i = 0; i < n; i++) {
+        struct port p = { .fd = numbers[i] };
+
+        if (!fill_port(&p))
+            continue;
+        total++;
+        if (limit != 0 && shown >= limit)
+            continue;
+        reply_row(rq, (struct cell[]){ CELL_NUMBER(p.fd), CELL_TEXT(p.kind), CELL_TEXT(p.local),
+                                       CELL_TEXT(p.peer), CELL_TEXT(p.state) },
+                  ARRAY_LEN(columns));
+        shown++;
+    }
+    mem_free(numbers);
+    if (shown < total)
+        reply_done(rq, total - shown, total, "%zu of %zu ports · all: -l 0", shown, total);
+    else
+        reply_done(rq, 0, total, "%s", "");
+}
