@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/metric.h"
 #include "bif/io.h"
+#include "bif/restarts.h"
 #include "heap/map.h"
 #include "term/print.h"
 #include "vm/code.h"
@@ -167,15 +168,18 @@ static term callback_trap(struct process *p, term level, term report, term cb)
 
 /* What OTP's supervisors say of themselves: {supervisor, child_terminated} before a restart, and
  * {supervisor, shutdown} when there were too many. */
-static void count_supervisor(term report)
+static void count_supervisor(struct process *p, term report)
 {
     term label = is_map(report) ? map_get(report, ATOM_label) : TERM_NONE;
 
     if (label == TERM_NONE || !is_tuple_n(label, 2) || tuple_elem(label, 0) != ATOM_supervisor)
         return;
-    if (tuple_elem(label, 1) == ATOM_child_terminated)
+    if (tuple_elem(label, 1) == ATOM_child_terminated) {
+        term list = map_get(report, ATOM_report);
+
         metric_inc(M_supervisor_restarts);
-    else if (tuple_elem(label, 1) == ATOM_shutdown)
+        restarts_note(p->pid, list != TERM_NONE ? list : TERM_NIL);
+    } else if (tuple_elem(label, 1) == ATOM_shutdown)
         metric_inc(M_supervisor_gave_up);
 }
 
@@ -190,7 +194,7 @@ static term record(struct process *p, term level, const term *v, size_t n)
     if (!is_allowed(level))
         return ATOM_ok;
     if (is_report(v[0])) {
-        count_supervisor(v[0]);
+        count_supervisor(p, v[0]);
         term cb = meta == TERM_NONE ? TERM_NONE : report_callback(meta);
 
         if (cb != TERM_NONE)

@@ -10,6 +10,7 @@
 #include "ctl/contexts.h"
 #include "ctl/exits.h"
 #include "ctl/restore.h"
+#include "ctl/shell.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -155,6 +156,8 @@ static int run(struct cli *cli)
         return do_version(cli);
     if (cli->cmd == &commands[CMD_context])
         return contexts_command(cli->args, cli->nargs);
+    if (cli->cmd == &commands[CMD_shell])
+        return cli_shell(cli);
     if (cli->cmd == &commands[CMD_report])
         return cli_report(cli);
     if (cli->cmd == &commands[CMD_restore])

@@ -326,8 +326,10 @@ int cli_ask(struct cli *cli)
     uint32_t id;
     int rc = 0;
 
+    interrupted = 0;            /* of the line before, in a shell */
     sigaction(SIGINT, &sa, NULL);
-    if (cli->cmd == &commands[CMD_deploy])
+    if (cli->cmd == &commands[CMD_deploy] ||
+        (cli->cmd == &commands[CMD_diff] && !deployment_id_parse(cli->args[0], &id)))
         rc = files_read(cli, &fs);
     if (cli->cmd == &commands[CMD_backup])
         make_absolute(cli);

@@ -679,14 +679,12 @@ static bool rollback_target(struct request *rq, const struct deployment *live,
                             struct deployment *ret)
 {
     uint32_t ids[2] = { live->id, 0 };
-    char *end;
 
     *ret = (struct deployment){ 0 };
     if (rq->msg->n_args > 0) {
         const char *text = request_arg(rq, 0);
 
-        ids[1] = (uint32_t)strtoul(text + (text[0] == 'd'), &end, 10);
-        if (*end != 0 || end == text + (text[0] == 'd')) {
+        if (!deployment_id_parse(text, &ids[1])) {
             reply_error(rq, EXIT_USAGE, "RN0205", NULL, NULL, "`%s` is no id of a deployment",
                         text);
             return false;

@@ -6,7 +6,9 @@
 
 #include "base/errors.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 const struct command commands[CMD_COUNT] = {
 #define COMMAND(name, role, min, max, where, args, summary) \
@@ -74,6 +76,15 @@ const struct command_flag *flag_find(const char *command, const char *name, char
             return f;
     }
     return NULL;
+}
+
+bool deployment_id_parse(const char *text, uint32_t *ret)
+{
+    const char *digits = text + (text[0] == 'd');
+    char *end;
+
+    *ret = (uint32_t)strtoul(digits, &end, 10);
+    return isdigit((unsigned char)digits[0]) && *end == 0;
 }
 
 const struct explanation *explanation_find(const char *code)

@@ -49,6 +49,9 @@ const struct command *command_find(const char *name);
 /* The flag called name (long) or letter as command takes it, or NULL. */
 const struct command_flag *flag_find(const char *command, const char *name, char letter);
 
+/* "d41" or "41", the id of a deployment. */
+bool deployment_id_parse(const char *text, uint32_t *ret);
+
 struct explanation { const char *code, *title, *text, *hint; };
 /* The row of an error code, or NULL. */
 const struct explanation *explanation_find(const char *code);

@@ -12,7 +12,6 @@
 #include "beam/file.h"
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
-#include "ctl/version_id.h"
 #include "term/atom.h"
 #include "vm/inspect.h"
 
@@ -102,7 +101,7 @@ static bool take_id(struct request *rq, const char *text, struct sides *ret)
     struct deployment d;
     uint32_t id = 0;
 
-    if (!version_id_parse(text, &id) || deploy_get(id, &d) < 0) {
+    if (!deployment_id_parse(text, &id) || deploy_get(id, &d) < 0) {
         reply_error(rq, EXIT_NO, "RN0205", "rnodectl history", NULL, "no deployment `%s`", text);
         return false;
     }

@@ -14,6 +14,9 @@ request_fn ctl_deploy, ctl_rollback, ctl_history, ctl_purge;        /* code.c */
 request_fn ctl_call, ctl_eval, ctl_send, ctl_spawn, ctl_kill;       /* act.c */
 request_fn ctl_trace, ctl_traces;                                   /* trace.c */
 size_t trace_session_count(void);   /* traces that run now; any thread */
+request_fn ctl_diff;                                                /* diff.c */
+request_fn ctl_restart;                                             /* sup.c */
+request_fn ctl_ports;                                               /* ports.c */
 request_fn ctl_profile;                                             /* profile.c */
 request_fn ctl_backup, ctl_check;                                   /* backup.c */
 request_fn ctl_metrics, ctl_web, ctl_plot;                          /* figures.c */

@@ -13,6 +13,7 @@
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
+#include "ctl/sup.h"
 #include "ctl/view.h"
 #include "ctl/why.h"
 #include "heap/parse.h"
@@ -489,6 +490,10 @@ void ctl_tree(struct request *rq)
 
     if (rq->msg->n_args > 0 && root == TERM_NONE) {
         reply_error(rq, EXIT_NO, "RN0302", NULL, NULL, "no process `%s`", request_arg(rq, 0));
+        return;
+    }
+    if (root != TERM_NONE && sup_module(root) != TERM_NONE) {
+        sup_reply_children(rq, root);
         return;
     }
     view_processes(PICK_ALL, ORDER_PID, TREE_MAX, 0, &l);

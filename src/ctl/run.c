@@ -414,10 +414,11 @@ static void on_waited(void *arg, const struct run_report *r)
     pthread_mutex_unlock(&w->lock);
 }
 
-int run_and_wait(term module, term function, term args, int64_t timeout_ms, struct buf *text)
+int run_and_wait(term module, term function, term args, int64_t timeout_ms, size_t text_bytes_max,
+                 struct buf *text)
 {
     struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER };
-    struct run_limits limits = { .text_bytes_max = 1000 };
+    struct run_limits limits = { .text_bytes_max = text_bytes_max };
     pthread_condattr_t attr;
     int64_t end_ns = clock_monotonic_ns() + timeout_ms * 1000000;
     struct timespec deadline = { .tv_sec = end_ns / 1000000000, .tv_nsec = end_ns % 1000000000 };
@@ -458,7 +459,7 @@ int run_on_load(term module, struct buf *text)
 
     if (!code_on_load_function(module, &function))
         return 0;
-    rc = run_and_wait(module, function, TERM_NIL, ON_LOAD_MS, &value);
+    rc = run_and_wait(module, function, TERM_NIL, ON_LOAD_MS, 1000, &value);
     if (rc == 0 && strcmp(buf_cstr(&value), "ok") != 0)
         rc = -ERR_FORMAT;
     if (rc < 0)

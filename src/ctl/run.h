@@ -45,10 +45,10 @@ bool run_output(term leader, const char *data, size_t len);
 term run_start(term module, term function, term args, const struct run_limits *limits,
                run_done_fn *done, run_output_fn *output, void *arg, uint64_t *ret_id);
 /* Start a call and wait for its end, timeout_ms at most; then it is killed and -ERR_TIMEOUT. The
- * value or the exception is appended to text. 0: it returned; -ERR_FORMAT: it raised or exited. Not a
+ * value or the exception, at most text_bytes_max of it, is appended to text. 0: it returned; -ERR_FORMAT: it raised or exited. Not a
  * scheduler. */
 MUST_CHECK int run_and_wait(term module, term function, term args, int64_t timeout_ms,
-                            struct buf *text);
+                            size_t text_bytes_max, struct buf *text);
 /* Call the on_load function of the current version of module, if it has one; unless that returns ok
  * the module is deleted again. -ERR_FORMAT or -ERR_TIMEOUT, the reason appended to text. */
 MUST_CHECK int run_on_load(term module, struct buf *text);

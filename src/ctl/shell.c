@@ -88,7 +88,8 @@ static int run_line(const struct shell *sh, const char *line)
     int n = split_words(copy, words, WORDS_MAX), rc;
 
     if (n < 0) {
-        rc = cli_fail(sh->cli, EXIT_USAGE, "RN0102", NULL, "a quote is open, or there are too many words");
+        rc = cli_fail(sh->cli, EXIT_USAGE, "RN0102", NULL,
+                      "a quote is open, or there are more than %d words", WORDS_MAX);
     } else if (n == 0) {
         rc = EXIT_OK;
     } else if (command_find(words[0]) != NULL) {
@@ -263,9 +264,12 @@ int cli_shell(struct cli *cli)
     struct shell sh = { .cli = cli };
     struct client c = { .fd = -1 };
     int rc = cli_connect(cli, &c);
+    frame_t *f;
 
     if (rc != 0)
         return rc;
+    while (c.hello == NULL && client_next(&c, 0, 100, &f) == 0)
+        frame_free(f);          /* nothing was asked: only Hello comes */
     sh.prompt = mem_printf("erlang@%s> ", cli->node != NULL ? cli->node
                                           : c.hello != NULL ? c.hello->hello->node : "node");
     client_close(&c);

@@ -13,10 +13,13 @@
 #include "ctl/view.h"
 #include "heap/map.h"
 #include "heap/parse.h"
+#include "table/table.h"
 #include "term/atom.h"
 #include "term/print.h"
 #include "vm/code.h"
 #include "vm/inspect.h"
+
+#include <time.h>
 
 #define ANSWER_MS        5000
 #define ANSWER_BYTES_MAX (256 * 1024)
@@ -73,13 +76,14 @@ static term ask(struct heap *bag, term module, const char *function, const term 
 
 static const struct column columns[] = {
     { "child", COL_TEXT, false }, { "pid", COL_TEXT, false }, { "type", COL_TEXT, false },
-    { "restarts", COL_COUNT_, false }, { "last", COL_TIME, false }, { "reason", COL_TEXT, false },
+    { "restarts", COL_COUNT_, false }, { "last", COL_TEXT, false }, { "reason", COL_TEXT, false },
 };
 
 /* {Id, Pid, Type, Modules} */
 static void reply_child(struct request *rq, term supervisor, term child)
 {
     struct buf id = { 0 }, pid = { 0 }, type = { 0 }, reason = { 0 };
+    char last[32] = "";
     int64_t last_ns = 0;
     uint64_t n;
 
@@ -87,9 +91,16 @@ static void reply_child(struct request *rq, term supervisor, term child)
     term_print(&pid, tuple_elem(child, 1), 0, 100);
     term_print(&type, tuple_elem(child, 2), 0, 100);
     n = restarts_of(supervisor, buf_cstr(&id), &last_ns, &reason);
+    if (n > 0) {
+        time_t sec = (time_t)(last_ns / 1000000000);
+        struct tm tm;
+
+        gmtime_r(&sec, &tm);
+        strftime(last, sizeof last, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    }
     reply_row(rq, (struct cell[]){
         CELL_TEXT(buf_cstr(&id)), CELL_TEXT(buf_cstr(&pid)), CELL_TEXT(buf_cstr(&type)),
-        CELL_NUMBER(n), CELL_NUMBER(last_ns), CELL_TEXT(buf_cstr(&reason)),
+        CELL_NUMBER(n), CELL_TEXT(last), CELL_TEXT(buf_cstr(&reason)),
     }, ARRAY_LEN(columns));
     buf_fini(&id);
     buf_fini(&pid);

@@ -16,24 +16,20 @@
 #include "base/epoch.h"
 #include "bif/edit.h"
 #include "cmd/rata/plug.h"
+#include "ctl/line_history.h"
 #include "term/atom.h"
 #include "vm/process.h"
 #include "vm/registry.h"
 
-#include <histedit.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define HISTORY_LINES 1000
-
 static EditLine *editor;
-static History *history_lines;
-static char *history_path;
+static struct line_history typed;
 static const char *prompt_now = "", *words_now = "";
 static bool interrupted;
 
@@ -149,46 +145,14 @@ static unsigned char on_tab(EditLine *e, int key)
     return answer;
 }
 
-/* Where the history is, its folders made; NULL when there is no home. */
-static char *find_history(void)
-{
-    const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    struct buf path = { 0 };
-
-    if (state != NULL && *state == '/')
-        buf_printf(&path, "%s", state);
-    else if (home != NULL && *home == '/')
-        buf_printf(&path, "%s/.local/state", home);
-    else
-        return NULL;
-    buf_str(&path, "/rnode/history");
-    buf_u8(&path, 0);
-    for (char *s = (char *)path.data + 1; *s != 0; s++) {
-        if (*s != '/')
-            continue;
-        *s = 0;
-        (void)mkdir((const char *)path.data, 0700);
-        *s = '/';
-    }
-    return (char *)path.data;       /* kept until the program ends */
-}
-
 static void editor_open(void)
 {
-    HistEvent ev;
-
     editor = el_init("rata", stdin, stdout, stderr);
-    history_lines = history_init();
-    if (editor == NULL || history_lines == NULL)
+    if (editor == NULL || !line_history_open(&typed, "history"))
         return;
-    history(history_lines, &ev, H_SETSIZE, HISTORY_LINES);
-    history(history_lines, &ev, H_SETUNIQUE, 1);
-    history_path = find_history();
-    if (history_path != NULL)
-        history(history_lines, &ev, H_LOAD, history_path);
     el_set(editor, EL_PROMPT, prompt_of);
     el_set(editor, EL_EDITOR, "emacs");
-    el_set(editor, EL_HIST, history, history_lines);
+    el_set(editor, EL_HIST, history, typed.lines);
     el_set(editor, EL_SETTY, "-d", "-isig", NULL);
     el_set(editor, EL_ADDFN, "rata-interrupt", "give up this line", on_interrupt);
     el_set(editor, EL_BIND, "^C", "rata-interrupt", NULL);
@@ -196,19 +160,6 @@ static void editor_open(void)
     el_set(editor, EL_BIND, "^I", "rata-complete", NULL);
     el_set(editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(editor, NULL);
-}
-
-static void remember(const char *line)
-{
-    HistEvent ev;
-    mode_t mask;
-
-    history(history_lines, &ev, H_ENTER, line);
-    if (history_path == NULL)
-        return;
-    mask = umask(0077);
-    history(history_lines, &ev, H_SAVE, history_path);
-    umask(mask);
 }
 
 /* --- Ctrl-C while something runs -------------------------------------------------------------- */
@@ -255,7 +206,7 @@ static enum edit_result read_line(const char *prompt, const char *words, struct 
         return EDIT_END;
     }
     if (n > 1)
-        remember(line);
+        line_history_add(&typed, line);
     while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
         n--;
     buf_add(out, line, (size_t)n);
