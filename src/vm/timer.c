@@ -342,7 +342,7 @@ void wheel_run(struct wheel *w, int64_t now_ns)
     }
 }
 
-uint64_t wheel_count(struct wheel *w)
+uint64_t wheel_count(const struct wheel *w)
 {
     return atomic_load_explicit(&w->count, memory_order_relaxed);
 }

@@ -22,7 +22,7 @@ void wheel_run(struct wheel *w, int64_t now_ns);
 /* When wheel_run has something to do next, INT64_MAX: never. */
 int64_t wheel_next_ns(struct wheel *w);
 /* Timers that run, receive timers included. Any thread. */
-uint64_t wheel_count(struct wheel *w);
+uint64_t wheel_count(const struct wheel *w);
 
 /* erlang:start_timer/send_after: to: pid or name; fires at monotonic time at_ns. wrap: deliver
  * {timeout, Ref, Msg}. Any thread; gives the reference. */
