@@ -19,13 +19,17 @@ int cli_fail(struct cli *cli, int exit, const char *code, const char *hint, cons
 {
     const struct explanation *ex = explanation_find(code);
     done_t d = RNODE__CONTROL__DONE__INIT;
-    char *text;
+    char *text, usage[64];
     va_list ap;
 
     va_start(ap, fmt);
     if (vasprintf(&text, fmt, ap) < 0)
         return EXIT_BUG;
     va_end(ap);
+    if (hint == NULL && exit == EXIT_USAGE && cli->cmd != NULL) {
+        snprintf(usage, sizeof usage, "rnodectl help %s", cli->cmd->name);
+        hint = usage;
+    }
     d.exit = (uint32_t)exit;
     d.code = (char *)(uintptr_t)code;
     d.message = text;

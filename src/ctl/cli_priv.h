@@ -33,7 +33,8 @@ struct cli_files { struct cli_file *list; size_t n; };
 
 /* --- cli_parse.c ---------------------------------------------------------------------- */
 
-/* Say what went wrong; gives exit. hint NULL: that of explain.tab. */
+/* Say what went wrong; gives exit. hint NULL: help on the command when it
+ * was used wrongly, else what explain.tab has. */
 int cli_fail(struct cli *cli, int exit, const char *code, const char *hint, const char *fmt, ...)
     PRINTF_LIKE(5, 6);
 int cli_parse(struct cli *cli, int argc, char **argv);
