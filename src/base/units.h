@@ -14,6 +14,12 @@ bool size_parse(const char *text, int64_t *ret_bytes);
 /* Digits with optional _ between them: 1_048_576. */
 bool count_parse(const char *text, int64_t *ret);
 
+/* What makes a noun agree with n: "%zu module%s". */
+static inline const char *plural_s(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 #define UNIT_TEXT_MAX 32
 /* Each writes to out and returns it. */
 const char *size_text(uint64_t bytes, char out[UNIT_TEXT_MAX]);         /* 41 MiB */

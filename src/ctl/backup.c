@@ -121,8 +121,8 @@ void ctl_backup(struct request *rq)
         reply_error(rq, EXIT_CANNOT_CREATE, "RN0610", NULL, NULL, "%s cannot be written: %s", path,
                     rc == -ERR_SYSTEM ? strerror(errno) : error_text(rc));
     else
-        reply_done(rq, 0, 0, "%s: %s, %zu modules · back: rnodectl restore", path,
-                   size_text(bytes, size), modules);
+        reply_done(rq, 0, 0, "%s: %s, %zu module%s · back: rnodectl restore", path,
+                   size_text(bytes, size), modules, plural_s(modules));
 }
 
 /* --- check ------------------------------------------------------------------------------------ */

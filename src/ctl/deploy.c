@@ -429,10 +429,11 @@ void deploy_describe_live(struct buf *out)
     if (deploys.live.id == 0)
         buf_str(out, "nothing deployed yet");
     else
-        buf_printf(out, "d%" PRIu32 "%s%s%s by %s, %s ago · %zu modules", deploys.live.id,
+        buf_printf(out, "d%" PRIu32 "%s%s%s by %s, %s ago · %zu module%s", deploys.live.id,
                    deploys.live.message[0] != 0 ? " \"" : "", deploys.live.message,
                    deploys.live.message[0] != 0 ? "\"" : "", deploys.live.user,
-                   age_text(clock_system_ns() - deploys.live.time_ns, age), deploys.live.nmodules);
+                   age_text(clock_system_ns() - deploys.live.time_ns, age), deploys.live.nmodules,
+                   plural_s(deploys.live.nmodules));
     pthread_mutex_unlock(&deploys.lock);
 }
 

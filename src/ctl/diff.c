@@ -9,6 +9,7 @@
 #include "ctl/handlers.h"
 
 #include "base/alloc.h"
+#include "base/units.h"
 #include "beam/file.h"
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
@@ -216,9 +217,10 @@ static void reply_changes(struct request *rq, const struct sides *before, const 
         reply_change(rq, &before->at[i], NULL);
         changes++;
     }
-    reply_done(rq, 0, changes, changes == 0 ? "no difference in %zu modules"
-                                            : "%zu modules differ",
-               changes == 0 ? after->n : changes);
+    if (changes == 0)
+        reply_done(rq, 0, 0, "no difference in %zu module%s", after->n, plural_s(after->n));
+    else
+        reply_done(rq, 0, changes, "%zu module%s", changes, changes == 1 ? " differs" : "s differ");
 }
 
 void ctl_diff(struct request *rq)
