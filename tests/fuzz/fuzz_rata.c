@@ -106,10 +106,8 @@ static void format_twice(const char *text, size_t len)
     struct buf once = { 0 }, twice = { 0 };
 
     if (format(text, len, &once)) {
-        buf_u8(&once, 0);
-        once.len--;
-        ASSERT(format((const char *)once.data, once.len, &twice));
-        ASSERT(once.len == twice.len && memcmp(once.data, twice.data, once.len) == 0);
+        ASSERT(format(buf_cstr(&once), once.len, &twice));
+        ASSERT(once.len == twice.len && memcmp(buf_cstr(&twice), once.data, once.len) == 0);
     }
     buf_fini(&once);
     buf_fini(&twice);
