@@ -17,7 +17,7 @@ void buf_fini(struct buf *b)
 
 void *buf_room(struct buf *b, size_t len)
 {
-    if (len > b->cap - b->len) {
+    if (len > b->cap - b->len || b->data == NULL) {
         size_t cap = b->cap < 64 ? 64 : b->cap;
 
         while (cap - b->len < len)

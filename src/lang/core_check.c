@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #define GUARD_LIST_MAX 1000
 
@@ -421,11 +422,17 @@ static void check_atoms(struct check *c)
 {
     for (size_t i = 0; i < c->m->cap_atoms; i++) {
         for (const struct core_atom *a = c->m->atoms[i]; a != NULL; a = a->next) {
-            size_t chars = 0;
+            size_t chars = 0, at = 0;
+            utf8proc_ssize_t n = 1;
+            utf8proc_int32_t unused;
 
-            for (size_t j = 0; j < a->len; j++)
-                chars += ((uint8_t)a->name[j] & 0xc0) != 0x80;
-            if (chars > 255)
+            for (; at < a->len && n > 0; at += n > 0 ? (size_t)n : 0, chars++)
+                n = utf8proc_iterate((const utf8proc_uint8_t *)a->name + at,
+                                     (utf8proc_ssize_t)(a->len - at), &unused);
+            if (n <= 0)
+                complain(c, -ERR_FORMAT, (struct core_span){ 0 },
+                         "an atom is not UTF-8 from its byte %zu on", at);
+            else if (chars > 255)
                 complain(c, -ERR_LIMIT, (struct core_span){ 0 },
                          "an atom has more than 255 characters: %.50s...", a->name);
         }

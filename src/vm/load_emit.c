@@ -340,6 +340,8 @@ void emit(struct loader *ld, enum op_id op, unsigned n, const struct operand *o)
 
 term *emit_table(struct loader *ld, size_t words)
 {
+    if (words == 0)
+        return ld->tables;
     /* Queued tables point into this room, so it must not move while any is waiting. */
     if (ld->n_tables + words > ld->cap_tables) {
         emit_flush(ld);

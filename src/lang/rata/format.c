@@ -527,7 +527,8 @@ static bool break_long_lines(struct formatter *f)
 static bool same_program(struct diags *d, const struct node *root, const struct buf *out, size_t start)
 {
     uint32_t len = (uint32_t)(out->len - start);
-    char *text = arena_strndup(d->arena, (const char *)out->data + start, len);
+    const char *made = len > 0 ? (const char *)out->data + start : "";
+    char *text = arena_strndup(d->arena, made, len);
     struct source again;
     struct diags quiet;
     struct parsed parsed;
