@@ -239,7 +239,8 @@ static bool entry_of(struct loader *ld, uint32_t label, const char *what, uint32
 /* The function that starts at off must have this arity. */
 static bool check_arity(struct loader *ld, uint32_t off, uint32_t arity, const char *what)
 {
-    const struct code_function *f = image_function(ld->image, (char *)ld->image->code + off);
+    const char *code = (const char *)ld->image->code;     /* NULL: a module without a function */
+    const struct code_function *f = code != NULL ? image_function(ld->image, code + off) : NULL;
 
     if (f == NULL || f->entry != off || f->arity != arity)
         return load_fail(ld, "%s is not the entry of a function of arity %u", what, arity);
