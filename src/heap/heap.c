@@ -260,8 +260,10 @@ term heap_cstr(struct heap *h, const char *s)
         uint8_t b = (uint8_t)s[len];
 
         if ((b & 0xC0) == 0x80) {
-            c |= (b & 0x3Fu) << shift;
-            shift += 6;
+            if (shift < 24) {       /* more than three are none of UTF-8 */
+                c |= (b & 0x3Fu) << shift;
+                shift += 6;
+            }
             continue;
         }
         if (b >= 0xC0)
