@@ -163,7 +163,7 @@ struct peer {
     struct peer_info info;                  /* [lk lock] */
     struct net_addr addrs[8];               /* [lk lock] newest first */
     unsigned n_addrs;
-    bool gone;                              /* [lk lock] revoked */
+    _Atomic bool gone;                      /* [lk lock] revoked; looked at without it */
 
     /* [loop] new atoms, over all sessions: a bucket that fills with ATOM_RATE a second, and all so far */
     uint32_t atom_tokens, atoms_made;
