@@ -70,13 +70,9 @@ void app_metric_limit(uint64_t series_max)
 
 /* --- finding and making ------------------------------------------------------------------ */
 
-static uint32_t hash(const char *key)
+static uint32_t bucket_of(const char *key)
 {
-    uint32_t h = 2166136261u;               /* FNV-1a */
-
-    for (; *key != 0; key++)
-        h = (h ^ (uint8_t)*key) * 16777619u;
-    return h % BUCKETS;
+    return bytes_hash(key, strlen(key)) % BUCKETS;
 }
 
 static struct app_metric *find(uint32_t bucket, const char *key)
@@ -128,7 +124,7 @@ static struct family *family_locked(struct app *app, const char *name, enum app_
 static int make_locked(const char *app_name, const char *name, enum app_metric_kind kind,
                        const char *key, size_t labels_at, struct app_metric **ret)
 {
-    uint32_t bucket = hash(key);
+    uint32_t bucket = bucket_of(key);
     struct app *app = app_locked(app_name);
     struct family *f;
     struct app_metric *m = find(bucket, key);
@@ -166,7 +162,7 @@ int app_metric_get(const char *app, const char *name, enum app_metric_kind kind,
     if ((size_t)labels_at + strlen(labels) >= sizeof key)
         return -ERR_ARGUMENT;
     strcpy(key + labels_at, labels);
-    *ret = find(hash(key), key);
+    *ret = find(bucket_of(key), key);
     if (*ret == NULL) {
         pthread_mutex_lock(&lock);
         rc = make_locked(app, name, kind, key, (size_t)labels_at, ret);
@@ -197,12 +193,12 @@ void app_metric_time(struct app_metric *m, double seconds)
 
 /* --- looking ------------------------------------------------------------------------------ */
 
-/* What a name of this kind ends in. */
-static const char *suffix(const struct family *f, const char *wanted)
+/* What the name lacks of that which names of its kind end in. */
+static const char *suffix(const struct family *f)
 {
-    size_t n = strlen(f->name), w = strlen(wanted);
+    static const char *const ends[] = { "_total", "", "_seconds" };
 
-    return n >= w && strcmp(f->name + n - w, wanted) == 0 ? "" : wanted;
+    return text_ends_with(f->name, ends[f->kind]) ? "" : ends[f->kind];
 }
 
 static void write_one(struct buf *out, const struct app_metric *m)
@@ -220,10 +216,7 @@ static void write_one(struct buf *out, const struct app_metric *m)
     } else {
         s.value = (double)atomic_load_explicit(&m->count, memory_order_relaxed);
     }
-    metric_write_series(out, m->family->name,
-                        m->family->kind == APP_TIME ? suffix(m->family, "_seconds")
-                        : m->family->kind == APP_COUNTER ? suffix(m->family, "_total") : "",
-                        m->family->kind == APP_TIME, &s);
+    metric_write_series(out, m->family->name, suffix(m->family), m->family->kind == APP_TIME, &s);
 }
 
 void app_metric_write(struct buf *out, enum metric_format format)
@@ -232,8 +225,7 @@ void app_metric_write(struct buf *out, enum metric_format format)
 
     pthread_mutex_lock(&lock);
     for (const struct family *f = families; f != NULL; f = f->next) {
-        const char *end = f->kind == APP_TIME ? suffix(f, "_seconds")
-                          : f->kind == APP_COUNTER ? suffix(f, "_total") : "";
+        const char *end = suffix(f);
         size_t cut = 0;
 
         /* OpenMetrics names the family of a counter without _total. */

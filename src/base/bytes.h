@@ -55,6 +55,24 @@ ALWAYS_INLINE uint64_t reader_be(struct reader *r, size_t bytes)
 #define reader_u32(r) ((uint32_t)reader_be(r, 4))
 #define reader_u64(r) reader_be(r, 8)
 
+/* FNV-1a: for short keys that no adversary chooses. */
+ALWAYS_INLINE uint32_t bytes_hash(const void *data, size_t len)
+{
+    uint32_t h = 2166136261u;
+
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ ((const uint8_t *)data)[i]) * 16777619u;
+    return h;
+}
+
+/* Where the UTF-8 character begins that byte `at` is part of; text[at] may be the NUL at the end. */
+ALWAYS_INLINE size_t utf8_start(const void *text, size_t at)
+{
+    while (at > 0 && (((const uint8_t *)text)[at] & 0xC0) == 0x80)
+        at--;
+    return at;
+}
+
 /* The end of s is `end`. */
 bool text_ends_with(const char *s, const char *end);
 

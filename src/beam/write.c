@@ -30,15 +30,6 @@ struct beam_writer {
 
 /* --- pools ----------------------------------------------------------------------------------- */
 
-static uint32_t hash_bytes(const uint8_t *p, size_t len)
-{
-    uint32_t h = 2166136261u;           /* FNV-1a: short keys, no adversary */
-
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ p[i]) * 16777619u;
-    return h;
-}
-
 static void pool_rehash(struct pool *p)
 {
     p->n_slots = p->n_slots == 0 ? 64 : p->n_slots * 2;
@@ -66,7 +57,7 @@ static uint32_t pool_append(struct pool *p, const void *data, size_t len, uint32
 
 static uint32_t pool_add(struct pool *p, const void *data, size_t len)
 {
-    uint32_t hash = hash_bytes(data, len), s;
+    uint32_t hash = bytes_hash(data, len), s;
 
     if (p->n_slots <= p->n * 2)
         pool_rehash(p);

@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 #include "base/errors.h"
+#include "base/file.h"
+#include "beam/file.h"
 #include "ctl/exits.h"
 #include "ctl/spread.h"
 
@@ -33,23 +35,15 @@ bool cli_is_interrupted(void)
 
 static int read_file(struct cli *cli, struct cli_files *fs, const char *path)
 {
-    FILE *in = fopen(path, "rbe");
-    struct cli_file *l;
-    size_t n;
+    struct buf data = { 0 };
 
-    if (in == NULL)
+    if (file_read(path, BEAM_FILE_BYTES_MAX, &data) < 0) {
+        buf_fini(&data);
         return cli_fail(cli, EXIT_NO_INPUT, "RN0404", NULL, "%s cannot be opened: %s", path,
                         strerror(errno));
+    }
     fs->list = mem_realloc(fs->list, (fs->n + 1) * sizeof fs->list[0]);
-    l = &fs->list[fs->n++];
-    *l = (struct cli_file){ .name = mem_strdup(path) };
-    do {
-        void *room = buf_room(&l->data, 65536);
-
-        n = fread(room, 1, 65536, in);
-        l->data.len -= 65536 - n;
-    } while (n > 0);
-    fclose(in);
+    fs->list[fs->n++] = (struct cli_file){ .name = mem_strdup(path), .data = data };
     return 0;
 }
 

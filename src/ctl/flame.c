@@ -197,10 +197,8 @@ static void draw_box(const struct drawing *d, uint32_t i, double x, double width
                100.0 * node->total / d->f->at[0].total, node->total, node->self, x, y,
                width > 1 ? width - 0.5 : width, ROW_HEIGHT - 1, hue_of(node->frame.module));
     if (letters > 3) {
-        size_t n = name.len <= letters - 1 ? name.len : letters - 2;
+        size_t n = utf8_start(name.data, name.len <= letters - 1 ? name.len : letters - 2);
 
-        while (n < name.len && n > 0 && (name.data[n] & 0xC0) == 0x80)
-            n--;
         buf_printf(d->out, "<text x=\"%.1f\" y=\"%u\">", x + 3, y + 12);
         buf_markup(d->out, buf_cstr(&name), n);
         buf_str(d->out, n < name.len ? "…</text>" : "</text>");

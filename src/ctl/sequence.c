@@ -100,10 +100,8 @@ static void draw_text(const struct sequence *s, struct buf *out)
 static void svg_event(const struct sequence_event *e, unsigned y, struct buf *out)
 {
     unsigned x1 = e->from * LANE + LANE / 2, x2 = e->to * LANE + LANE / 2;
-    size_t n = strlen(e->label), letters = n < 60 ? n : 60;
+    size_t n = strlen(e->label), letters = utf8_start(e->label, n < 60 ? n : 60);
 
-    while (letters < n && letters > 0 && (e->label[letters] & 0xC0) == 0x80)
-        letters--;
     if (e->from == e->to)
         buf_printf(out, "<circle cx=\"%u\" cy=\"%u\" r=\"4\"/>"
                    "<text x=\"%u\" y=\"%u\">", x1, y, x1 + 9, y + 4);

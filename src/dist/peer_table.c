@@ -31,11 +31,7 @@ static struct peer *by_name[BUCKETS], *by_nid[BUCKETS]; /* [lk table_lock] */
 
 static uint32_t name_hash(const char *name, size_t len)
 {
-    uint32_t h = 2166136261u;
-
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (uint8_t)name[i]) * 16777619u;
-    return h % BUCKETS;
+    return bytes_hash(name, len) % BUCKETS;
 }
 
 struct peer *peer_get(peer_id id)

@@ -78,15 +78,6 @@ struct core_function *core_add_function(struct core_module *m, const char *name,
 
 /* --- constants -------------------------------------------------------------------------------- */
 
-static uint32_t hash_bytes(const char *p, size_t len)
-{
-    uint32_t h = 2166136261u;
-
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (uint8_t)p[i]) * 16777619u;
-    return h;
-}
-
 static void grow_atoms(struct core_module *m)
 {
     size_t cap = m->cap_atoms * 4;
@@ -97,7 +88,7 @@ static void grow_atoms(struct core_module *m)
 
         while (a != NULL) {
             struct core_atom *next = a->next;
-            struct core_atom **slot = &bigger[hash_bytes(a->name, a->len) % cap];
+            struct core_atom **slot = &bigger[bytes_hash(a->name, a->len) % cap];
 
             a->next = *slot;
             *slot = a;
@@ -110,7 +101,7 @@ static void grow_atoms(struct core_module *m)
 
 const struct core_atom *core_atom(struct core_module *m, const char *name, size_t len)
 {
-    uint32_t h = hash_bytes(name, len);
+    uint32_t h = bytes_hash(name, len);
     struct core_atom *a;
 
     for (a = m->atoms[h % m->cap_atoms]; a != NULL; a = a->next)

@@ -138,12 +138,9 @@ static void narrow(const char **text, uint32_t *len, uint32_t from)
 
     if (*len <= EXCERPT_MAX)
         return;
-    while (skip > 0 && ((uint8_t)(*text)[skip] & 0xC0) == 0x80)
-        skip--;
+    skip = (uint32_t)utf8_start(*text, skip);
     *text += skip;
-    *len = *len - skip < EXCERPT_MAX ? *len - skip : EXCERPT_MAX;
-    while (*len > 0 && ((uint8_t)(*text)[*len] & 0xC0) == 0x80)
-        --*len;
+    *len = (uint32_t)utf8_start(*text, *len - skip < EXCERPT_MAX ? *len - skip : EXCERPT_MAX);
 }
 
 static const char *severity_name(const struct diagnostic *it)

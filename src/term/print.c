@@ -619,11 +619,7 @@ static void print_next(struct printer *p)
 /* Cut the text back to the limit, not inside a character. */
 static void cut(struct printer *p)
 {
-    size_t len = p->end;
-
-    while (len > 0 && (p->out->data[len] & 0xC0) == 0x80)
-        len--;
-    p->out->len = len;
+    p->out->len = utf8_start(p->out->data, p->end);
     buf_str(p->out, "...");
 }
 

@@ -8,15 +8,6 @@
 
 #include <string.h>
 
-static uint32_t hash(const char *text, uint32_t len)
-{
-    uint32_t h = 2166136261u;       /* FNV-1a */
-
-    for (uint32_t i = 0; i < len; i++)
-        h = (h ^ (uint8_t)text[i]) * 16777619u;
-    return h;
-}
-
 static void grow(struct resolver *r)
 {
     size_t cap = r->cap_symbols != 0 ? r->cap_symbols * 2 : 256;
@@ -26,7 +17,7 @@ static void grow(struct resolver *r)
         struct symbol *s = r->symbols[i], *next;
 
         for (; s != NULL; s = next) {
-            struct symbol **slot = &table[hash(s->text, s->len) & (cap - 1)];
+            struct symbol **slot = &table[bytes_hash(s->text, s->len) & (cap - 1)];
 
             next = s->next;
             s->next = *slot;
@@ -43,7 +34,7 @@ struct symbol *symbol_get(struct resolver *r, const char *text, uint32_t len)
 
     if (r->n_symbols >= r->cap_symbols)
         grow(r);
-    slot = &r->symbols[hash(text, len) & (r->cap_symbols - 1)];
+    slot = &r->symbols[bytes_hash(text, len) & (r->cap_symbols - 1)];
     for (s = *slot; s != NULL; s = s->next)
         if (s->len == len && memcmp(s->text, text, len) == 0)
             return s;
