@@ -13,6 +13,8 @@
 
 #include <string.h>
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 static void start_once(void)
 {
     static bool started;

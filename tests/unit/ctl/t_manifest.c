@@ -16,11 +16,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
-#include <stdlib.h>
+#include "unit/dist/own_ring.h"
 
-static char folder[] = "/tmp/t_manifest.XXXXXX";
-static struct store *store;
 static struct identity *operator_id, *peer_id_, *gone_id, *stranger_id;
 static struct manifest_module modules[] = { { .name = "cart" }, { .name = "tax" } };
 
@@ -118,22 +115,11 @@ static void of_another_cluster(void **state)
 
 static int start(void **state)
 {
-    struct store_options so = { .map_bytes = 64 << 20, .sync = STORE_SYNC_OFF };
-    char *path;
-
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(store_open(folder, &so, &store), 0);
-    path = mem_printf("%s/node.key", folder);
-    assert_int_equal(ring_open(store, path, "me@x"), 0);
-    mem_free(path);
-    assert_int_equal(ring_found(), 0);
-    operator_id = identity_new(NULL);
-    peer_id_ = identity_new(NULL);
-    gone_id = identity_new(NULL);
+    own_ring_open();
+    operator_id = own_ring_admit("op@x", "operate");
+    peer_id_ = own_ring_admit("peer@x", "peer");
+    gone_id = own_ring_admit("gone@x", "admin");
     stranger_id = identity_new(NULL);
-    assert_int_equal(ring_admit(identity_key(operator_id), "op@x", role_rights("operate")), 0);
-    assert_int_equal(ring_admit(identity_key(peer_id_), "peer@x", role_rights("peer")), 0);
-    assert_int_equal(ring_admit(identity_key(gone_id), "gone@x", role_rights("admin")), 0);
     assert_int_equal(ring_revoke(identity_key(gone_id)), 0);
     digest_text("one", 3, modules[0].digest);
     digest_text("two", 3, modules[1].digest);
@@ -142,12 +128,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    char *cmd = mem_printf("rm -rf %s", folder);
-
-    ring_close();
-    store_close(store);
-    (void)!system(cmd);
-    mem_free(cmd);
+    own_ring_close();
     identity_free(operator_id);
     identity_free(peer_id_);
     identity_free(gone_id);

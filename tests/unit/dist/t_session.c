@@ -16,6 +16,8 @@
 #include <stdarg.h>
 #include <cmocka.h>
 
+#include "unit/dist/own_ring.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,8 +27,6 @@
 static struct net_addr at;
 static struct identity *good_id, *leaf_id, *view_id, *revoked_id, *stranger_id;
 static _Atomic int messages, ups, downs;
-static struct store *store;
-static char folder[] = "/tmp/t_session.XXXXXX";
 
 static void nap(void)
 {
@@ -619,26 +619,15 @@ static int start(void **state)
 {
     static const char *const listen[] = { "127.0.0.1:0", NULL };
     static struct peer_watch watch = { on_up, on_down, NULL, NULL, NULL };
-    struct store_options so = { .map_bytes = 64 << 20, .sync = STORE_SYNC_OFF };
     struct peer_options po = { .listen = listen, .heartbeat_ns = 200000000,
                                .suspect_ns = 5000000000, .down_ns = 15000000000, .io_threads = 2 };
-    char *path;
 
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(store_open(folder, &so, &store), 0);
-    path = mem_printf("%s/node.key", folder);
-    assert_int_equal(ring_open(store, path, "me@x"), 0);
-    mem_free(path);
-    assert_int_equal(ring_found(), 0);
-    good_id = identity_new(NULL);
-    leaf_id = identity_new(NULL);
-    view_id = identity_new(NULL);
-    revoked_id = identity_new(NULL);
+    own_ring_open();
+    good_id = own_ring_admit("good@x", "peer");
+    leaf_id = own_ring_admit("leaf@x", "leaf");
+    view_id = own_ring_admit("view@x", "view");
+    revoked_id = own_ring_admit("revoked@x", "peer");
     stranger_id = identity_new(NULL);
-    assert_int_equal(ring_admit(identity_key(good_id), "good@x", role_rights("peer")), 0);
-    assert_int_equal(ring_admit(identity_key(leaf_id), "leaf@x", role_rights("leaf")), 0);
-    assert_int_equal(ring_admit(identity_key(view_id), "view@x", role_rights("view")), 0);
-    assert_int_equal(ring_admit(identity_key(revoked_id), "revoked@x", role_rights("peer")), 0);
     assert_int_equal(ring_revoke(identity_key(revoked_id)), 0);
     peer_handle(KIND_send, on_send);
     peer_watch(&watch);
@@ -649,14 +638,9 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    char *cmd = mem_printf("rm -rf %s", folder);
-
     peer_stop();
     assert_int_equal(atomic_load(&ups), atomic_load(&downs));       /* G5: each session ended once */
-    ring_close();
-    store_close(store);
-    (void)!system(cmd);
-    mem_free(cmd);
+    own_ring_close();
     identity_free(good_id);
     identity_free(leaf_id);
     identity_free(view_id);
