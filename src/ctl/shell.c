@@ -238,7 +238,10 @@ static int edit_lines(struct shell *sh)
     const char *line;
     int n, rc = EXIT_OK;
 
-    while ((line = el_gets(sh->editor, &n)) != NULL && n > 0) {
+    /* EL_PREP_TERM before the prompt stands: libedit itself takes the terminal over behind it, and a
+     * Ctrl-D or Tab in between would be the terminal's and lost. */
+    while (el_set(sh->editor, EL_PREP_TERM, 1) == 0 &&
+           (line = el_gets(sh->editor, &n)) != NULL && n > 0) {
         if (n > 1)
             line_history_add(&sh->history, line);
         rc = run_line(sh, line);

@@ -193,6 +193,9 @@ static enum edit_result read_line(const char *prompt, const char *words, struct 
     prompt_now = prompt;
     words_now = words;
     interrupted = false;
+    /* Before the prompt stands: libedit itself takes the terminal over behind it, and a Ctrl-D or Tab
+     * in between would be the terminal's and lost. */
+    el_set(editor, EL_PREP_TERM, 1);
     line = el_gets(editor, &n);
     if (interrupted) {
         el_reset(editor);
