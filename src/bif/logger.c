@@ -166,21 +166,56 @@ static term callback_trap(struct process *p, term level, term report, term cb)
     return bif_trap(p, export_get(ATOM_rnode_io, ATOM_report_text, 4), 4, x);
 }
 
-/* What OTP's supervisors say of themselves: {supervisor, child_terminated} before a restart, and
- * {supervisor, shutdown} when there were too many. */
+/* The value of key in a list of pairs, or NIL. */
+static term pair_value(term list, const char *key)
+{
+    term name = atom_existing_utf8(key, strlen(key));
+
+    for (; is_cons(list); list = cdr(list)) {
+        if (is_tuple_n(car(list), 2) && tuple_elem(car(list), 0) == name)
+            return tuple_elem(car(list), 1);
+    }
+    return TERM_NIL;
+}
+
+static void note_restart(struct process *p, term id, term reason)
+{
+    metric_inc(M_supervisor_restarts);
+    restarts_note(p->pid, id, reason);
+}
+
+/* What OTP's supervisors say of themselves: {supervisor, child_terminated} before a restart, or of a
+ * temporary child, and {supervisor, shutdown} when there were too many. */
 static void count_supervisor(struct process *p, term report)
 {
-    term label = is_map(report) ? map_get(report, ATOM_label) : TERM_NONE;
+    term label = is_map(report) ? map_get(report, ATOM_label) : TERM_NONE, list, offender;
 
     if (label == TERM_NONE || !is_tuple_n(label, 2) || tuple_elem(label, 0) != ATOM_supervisor)
         return;
-    if (tuple_elem(label, 1) == ATOM_child_terminated) {
-        term list = map_get(report, ATOM_report);
-
-        metric_inc(M_supervisor_restarts);
-        restarts_note(p->pid, list != TERM_NONE ? list : TERM_NIL);
-    } else if (tuple_elem(label, 1) == ATOM_shutdown)
+    if (tuple_elem(label, 1) == ATOM_shutdown) {
         metric_inc(M_supervisor_gave_up);
+        return;
+    }
+    if (tuple_elem(label, 1) != ATOM_child_terminated)
+        return;
+    list = map_get(report, ATOM_report);
+    offender = list != TERM_NONE ? pair_value(list, "offender") : TERM_NIL;
+    if (pair_value(offender, "restart_type") != atom_existing_utf8("temporary", 9))
+        note_restart(p, pair_value(offender, "id"), pair_value(list, "reason"));
+}
+
+/* rnode_io:restarting(Id, Reason), by supervisors that send no reports of OTP: before a restart. */
+term bif_restarting(struct process *p, const term *a)
+{
+    note_restart(p, a[0], a[1]);
+    return ATOM_ok;
+}
+
+/* rnode_io:gave_up(), by the same: it restarted too often and ends. */
+term bif_gave_up(struct process *p, const term *a)
+{
+    metric_inc(M_supervisor_gave_up);
+    return ATOM_ok;
 }
 
 /* One record: v[0] is text, a format, or a report; then arguments (a list), then metadata. */
@@ -191,10 +226,11 @@ static term record(struct process *p, term level, const term *v, size_t n)
 
     if (level_rank(level) < 0)
         return bif_badarg(p);
+    if (is_report(v[0]))
+        count_supervisor(p, v[0]);
     if (!is_allowed(level))
         return ATOM_ok;
     if (is_report(v[0])) {
-        count_supervisor(p, v[0]);
         term cb = meta == TERM_NONE ? TERM_NONE : report_callback(meta);
 
         if (cb != TERM_NONE)

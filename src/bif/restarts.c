@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "term/atom.h"
 #include "term/print.h"
 
 #include <pthread.h>
@@ -25,18 +24,6 @@ struct row {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct row rows[ROWS_MAX];       /* [lk] */
 static size_t nrows;                    /* [lk] */
-
-/* The value of key in a list of pairs, or NIL. */
-static term value_of(term list, const char *key)
-{
-    term name = atom_existing_utf8(key, strlen(key));
-
-    for (; is_cons(list); list = cdr(list)) {
-        if (is_tuple_n(car(list), 2) && tuple_elem(car(list), 0) == name)
-            return tuple_elem(car(list), 1);
-    }
-    return TERM_NIL;
-}
 
 static char *text_of(term t)
 {
@@ -77,10 +64,9 @@ static struct row *row_add(term supervisor, char *id)
     return r;
 }
 
-void restarts_note(term supervisor, term report)
+void restarts_note(term supervisor, term child_id, term why)
 {
-    term offender = value_of(report, "offender");
-    char *id = text_of(value_of(offender, "id")), *reason = text_of(value_of(report, "reason"));
+    char *id = text_of(child_id), *reason = text_of(why);
     struct row *r;
 
     pthread_mutex_lock(&lock);

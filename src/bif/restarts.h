@@ -10,8 +10,8 @@
 #include "base/bytes.h"
 #include "term/term.h"
 
-/* The supervisor says that a child ended and is started again; report: the list of OTP's report. */
-void restarts_note(term supervisor, term report);
+/* The supervisor says that the child of that id ended, and why, and that it starts it again. */
+void restarts_note(term supervisor, term id, term reason);
 
 /* Of the child with that id, as it is printed: how often, and if so when and why last. */
 uint64_t restarts_of(term supervisor, const char *id, int64_t *ret_last_ns, struct buf *reason);
