@@ -156,6 +156,8 @@ static int run(struct cli *cli)
         return do_version(cli);
     if (cli->cmd == &commands[CMD_context])
         return contexts_command(cli->args, cli->nargs);
+    if (cli_asks_several(cli) && (cli->cmd == &commands[CMD_shell] || cli->cmd == &commands[CMD_report]))
+        return cli_fail(cli, EXIT_USAGE, "RN0122", NULL, "%s asks one node at a time", cli->cmd->name);
     if (cli->cmd == &commands[CMD_shell])
         return cli_shell(cli);
     if (cli->cmd == &commands[CMD_report])

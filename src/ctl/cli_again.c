@@ -26,13 +26,18 @@ static int ask_again(void *arg, const char *sort, FILE *out)
         cli_sort(a->cli, sort);
     a->cli->render.out = out;
     a->cli->render.err = out;
-    rc = cli_send(a->cli, a->c, &none, &id);
-    if (rc == 0)
+    rc = cli_asks_several(a->cli) ? cli_nodes(a->cli, &none) : cli_send(a->cli, a->c, &none, &id);
+    if (rc == 0 && !cli_asks_several(a->cli))
         rc = cli_answer(a->cli, a->c, id);
     render_fini(&a->cli->render);
     a->cli->render = form;
     a->cli->noptions = noptions;
     return rc == EXIT_INTERRUPTED ? 0 : rc;
+}
+
+static bool is_interrupted(void)
+{
+    return cli_interrupts() > 0;
 }
 
 int cli_watch(struct cli *cli, struct client *c)
@@ -42,7 +47,7 @@ int cli_watch(struct cli *cli, struct client *c)
     struct watch w = {
         .title = cli->cmd->name, .interval_ms = top ? 0 : cli->watch_ms, .settle_ms = top ? 1000 : 0,
         .keys = top,
-        .ask = ask_again, .arg = &a, .ended = cli_is_interrupted,
+        .ask = ask_again, .arg = &a, .ended = is_interrupted,
     };
 
     return watch_run(&w);

@@ -26,9 +26,9 @@ static void on_interrupt(int sig)
     interrupted++;
 }
 
-bool cli_is_interrupted(void)
+int cli_interrupts(void)
 {
-    return interrupted > 0;
+    return interrupted;
 }
 
 /* --- files of deploy ---------------------------------------------------------------- */
@@ -140,7 +140,7 @@ int cli_connect(struct cli *cli, struct client *c)
     return rc;
 }
 
-static void request_fill(struct cli *cli, const struct cli_files *fs, request_t *rq)
+void cli_request(struct cli *cli, const struct cli_files *fs, request_t *rq)
 {
     rq->command = (char *)(uintptr_t)cli->cmd->name;
     rq->n_args = cli->nargs;
@@ -158,7 +158,7 @@ int cli_send(struct cli *cli, struct client *c, struct cli_files *fs, uint32_t *
     request_t rq = RNODE__CONTROL__REQUEST__INIT;
     int rc;
 
-    request_fill(cli, fs, &rq);
+    cli_request(cli, fs, &rq);
     rc = client_request(c, &rq, ret_id);
     for (size_t i = 0; rc == 0 && i < fs->n; i++)
         rc = client_file(c, *ret_id, fs->list[i].name, fs->list[i].data.data, fs->list[i].data.len);
@@ -193,7 +193,7 @@ static int finish(struct cli *cli, struct client *c, const done_t *d)
 }
 
 /* Commands that end when they end: only silence of the connection counts, not time. */
-static int64_t answer_timeout(const struct cli *cli)
+int64_t cli_silence_ms(const struct cli *cli)
 {
     static const enum command_id endless[] = {
         CMD_call, CMD_eval, CMD_trace, CMD_profile, CMD_deploy, CMD_rollback, CMD_purge, CMD_backup, CMD_check,
@@ -211,7 +211,7 @@ static int64_t answer_timeout(const struct cli *cli)
 
 int cli_answer(struct cli *cli, struct client *c, uint32_t id)
 {
-    int64_t timeout = answer_timeout(cli);
+    int64_t timeout = cli_silence_ms(cli);
     int cancels = 0;
 
     for (;;) {
@@ -290,7 +290,7 @@ static int ask_several(struct cli *cli, const struct cli_files *fs, const char *
     for (size_t i = 0; i < fs->n; i++)
         files[i] = (struct spread_file){ fs->list[i].name, fs->list[i].data.data,
                                          fs->list[i].data.len };
-    request_fill(cli, fs, &rq);
+    cli_request(cli, fs, &rq);
     rq.options = options;
     rq.n_options = 0;
     for (size_t i = 0; i < cli->noptions; i++) {
@@ -300,6 +300,12 @@ static int ask_several(struct cli *cli, const struct cli_files *fs, const char *
     rc = spread_run(&s);
     mem_free(files);
     return rc;
+}
+
+/* Commands whose --to is the careful way to several nodes. */
+static bool spreads(const struct cli *cli)
+{
+    return cli->cmd == &commands[CMD_deploy] || cli->cmd == &commands[CMD_rollback];
 }
 
 /* One line of standard input, for secrets that the list of processes must not show. */
@@ -312,11 +318,27 @@ static char *first_line(void)
     return mem_strdup(line);
 }
 
+static int ask_and_answer(struct cli *cli, struct client *c, struct cli_files *fs)
+{
+    bool several = cli_asks_several(cli);
+    uint32_t id;
+    int rc = several ? 0 : cli_connect(cli, c);
+
+    if (rc == 0 && cli_wants_watch(cli))
+        return cli_watch(cli, c);
+    if (several)
+        return cli_nodes(cli, fs);
+    if (rc == 0)
+        rc = cli_send(cli, c, fs, &id);
+    return rc == 0 ? cli_answer(cli, c, id) : rc;
+}
+
 int cli_ask(struct cli *cli)
 {
     struct cli_files fs = { 0 };
     struct client c = { .fd = -1 };
     struct sigaction sa = { .sa_handler = on_interrupt };
+    const char *to;
     uint32_t id;
     int rc = 0;
 
@@ -329,23 +351,20 @@ int cli_ask(struct cli *cli)
         make_absolute(cli);
     if (cli->cmd == &commands[CMD_join] && strcmp(cli->args[0], "-") == 0)
         cli->args[0] = first_line();
-    if (rc == 0 && cli_option(cli, "to") != NULL) {
-        rc = ask_several(cli, &fs, cli_option(cli, "to"));
+    to = cli_option(cli, "to");
+    if (rc == 0 && to == NULL && cli_asks_several(cli) && spreads(cli)) {
+        rc = cli_confirm_several(cli);
+        to = cli->node;
+    }
+    if (rc == 0 && to != NULL) {
+        rc = ask_several(cli, &fs, to);
         files_fini(&fs);
         return rc;
     }
     if (rc == 0)
         rc = redirect(cli);
     if (rc == 0)
-        rc = cli_connect(cli, &c);
-    if (rc == 0 && cli_wants_watch(cli)) {
-        rc = cli_watch(cli, &c);
-    } else {
-        if (rc == 0)
-            rc = cli_send(cli, &c, &fs, &id);
-        if (rc == 0)
-            rc = cli_answer(cli, &c, id);
-    }
+        rc = ask_and_answer(cli, &c, &fs);
     if (cli->render.out != stdout && fclose(cli->render.out) != 0 && rc == 0)
         rc = cli_fail(cli, EXIT_IO, "RN0004", NULL, "the answer could not be written: %s",
                       strerror(errno));

@@ -104,6 +104,8 @@ static int global_option(struct cli *cli, const struct command_flag *f, const ch
         cli->render.quiet = true;
     } else if (strcmp(f->name, "verbose") == 0) {
         cli->verbose = true;
+    } else if (strcmp(f->name, "yes") == 0) {
+        cli->yes = true;
     } else if (strcmp(f->name, "dry-run") == 0) {
         cli->dry_run = true;
     } else if (strcmp(f->name, "color") == 0) {

@@ -23,7 +23,7 @@ struct cli {
     size_t noptions;
     uint32_t limit;
     int64_t timeout_ms, watch_ms;
-    bool timeout_given, verbose, dry_run, help;
+    bool timeout_given, verbose, dry_run, help, yes;
     const char *color;
     struct render render;
 };
@@ -52,7 +52,22 @@ int cli_connect(struct cli *cli, struct client *c);
 int cli_send(struct cli *cli, struct client *c, struct cli_files *fs, uint32_t *ret_id);
 /* Show the answer to request id as it comes, until its end. */
 int cli_answer(struct cli *cli, struct client *c, uint32_t id);
-bool cli_is_interrupted(void);
+/* How many times Ctrl-C was pressed since the command began. */
+int cli_interrupts(void);
+/* The request of the command; it borrows from cli. */
+void cli_request(struct cli *cli, const struct cli_files *fs, request_t *rq);
+/* How long silence of a node may last; negative: for ever. */
+int64_t cli_silence_ms(const struct cli *cli);
+
+/* --- cli_nodes.c ---------------------------------------------------------------------- */
+
+/* Does -n mean several nodes? */
+bool cli_asks_several(const struct cli *cli);
+/* Ask them all and show one answer; whoever fails is named. The exit code is that of the first
+ * failure. */
+int cli_nodes(struct cli *cli, const struct cli_files *fs);
+/* Only the question whether it may be done there. 0, or the exit code. */
+int cli_confirm_several(struct cli *cli);
 
 /* --- cli_again.c ---------------------------------------------------------------------- */
 

@@ -255,29 +255,38 @@ static int next_frame(struct client *c, int64_t deadline, frame_t **ret)
     }
 }
 
-int client_tunnel(struct client *c, const char *node, int64_t timeout_ms, frame_t **ret_refused)
+static void take_hello(struct client *c, frame_t *f)
 {
-    int64_t deadline = clock_monotonic_ns() + timeout_ms * 1000000;
+    frame_free(c->hello);
+    c->hello = f;
+    c->hellos++;
+}
+
+int client_tunnel_ask(struct client *c, const char *node, uint32_t *ret_id)
+{
     request_t rq = RNODE__CONTROL__REQUEST__INIT;
     char *args[] = { (char *)(uintptr_t)node };
-    unsigned hellos = 0;
-    uint32_t id;
-    int rc;
 
     rq.command = (char *)(uintptr_t)"tunnel";
     rq.args = args;
     rq.n_args = 1;
-    rc = client_request(c, &rq, &id);
-    while (rc == 0 && hellos < 2) {         /* the near node's, then the far node's */
+    return client_request(c, &rq, ret_id);
+}
+
+int client_tunnel(struct client *c, const char *node, int64_t timeout_ms, frame_t **ret_refused)
+{
+    int64_t deadline = clock_monotonic_ns() + timeout_ms * 1000000;
+    uint32_t id;
+    int rc = client_tunnel_ask(c, node, &id);
+
+    while (rc == 0 && c->hellos < 2) {      /* the near node's, then the far node's */
         frame_t *f;
 
         rc = next_frame(c, deadline, &f);
         if (rc < 0)
             break;
         if (f->body_case == RNODE__CONTROL__CONTROL__BODY_HELLO) {
-            frame_free(c->hello);
-            c->hello = f;
-            hellos++;
+            take_hello(c, f);
         } else if (f->body_case == RNODE__CONTROL__CONTROL__BODY_DONE) {
             *ret_refused = f;
             rc = -ERR_NOT_FOUND;
@@ -308,8 +317,7 @@ int client_next(struct client *c, uint32_t id, int64_t timeout_ms, frame_t **ret
         memmove(c->in.data, c->in.data + used, c->in.len - used);
         c->in.len -= used;
         if (f->body_case == RNODE__CONTROL__CONTROL__BODY_HELLO) {
-            frame_free(c->hello);
-            c->hello = f;
+            take_hello(c, f);
             continue;
         }
         if (f->id != id && !(f->id == 0 && f->body_case == RNODE__CONTROL__CONTROL__BODY_DONE)) {

@@ -17,6 +17,7 @@ struct client {
     uint32_t next_id;
     uint32_t taken;             /* rows and chunks since the last Credit */
     frame_t *hello;             /* NULL until it came */
+    unsigned hellos;            /* how many came: two on the other side of a tunnel */
 };
 
 /* Where the node of this context listens: NULL or "": $RNODE_CONTEXT, else the context in use
@@ -36,6 +37,10 @@ void client_close(struct client *c);
  * as client_next. Before the first request. */
 MUST_CHECK int client_tunnel(struct client *c, const char *node, int64_t timeout_ms,
                              frame_t **ret_refused);
+
+/* The first half of it: only ask. The node beyond answers when c->hellos is 2; a Done for *ret_id is a
+ * refusal. */
+MUST_CHECK int client_tunnel_ask(struct client *c, const char *node, uint32_t *ret_id);
 
 /* Send rq (its credit is set here) and give the id it got. */
 MUST_CHECK int client_request(struct client *c, request_t *rq, uint32_t *ret_id);

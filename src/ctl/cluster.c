@@ -66,7 +66,7 @@ static void member_row(void *arg, const struct flock_member_info *m)
 
     member_head(r);
     view_pid(&pid, imm_make(IMM_PID, m->pid));
-    row(r, (struct cell[]){ CELL_TEXT(m->node[0] != 0 ? m->node : "-"), CELL_TEXT(buf_cstr(&pid)),
+    row(r, (struct cell[]){ CELL_TEXT(m->node[0] != 0 ? m->node : peer_self.name), CELL_TEXT(buf_cstr(&pid)),
                             CELL_TEXT(m->attrs) }, 3);
     buf_fini(&pid);
 }

@@ -262,6 +262,13 @@ static void take_row(struct render *r, frame_t *f)
     frame_free(f);
 }
 
+/* Words for people. */
+static void say(struct render *r, const char *text)
+{
+    fprintf(r->err, "%s%s%s\n", r->prefix != NULL ? r->prefix : "", r->prefix != NULL ? ": " : "",
+            text);
+}
+
 static void take_chunk(struct render *r, const chunk_t *c)
 {
     if (c->stream == RNODE__CONTROL__CHUNK__STREAM__NOTE) {
@@ -270,7 +277,7 @@ static void take_chunk(struct render *r, const chunk_t *c)
 
         add_escaped(&b, text, true);
         if (!r->quiet)
-            fprintf(r->err, "%s\n", buf_cstr(&b));
+            say(r, buf_cstr(&b));
         buf_fini(&b);
         mem_free(text);
     } else if (r->form == FORM_JSON || r->form == FORM_JSONL) {
@@ -289,7 +296,7 @@ static void take_progress(struct render *r, const progress_t *p)
         return;
     buf_printf(&b, "%-9s ", p->phase);
     add_escaped(&b, p->text, false);
-    fprintf(r->err, "%s\n", buf_cstr(&b));
+    say(r, buf_cstr(&b));
     buf_fini(&b);
 }
 
@@ -547,7 +554,7 @@ void render_end(struct render *r, const done_t *done)
         struct buf b = { 0 };
 
         add_escaped(&b, done->message, true);
-        fprintf(r->err, "%s\n", buf_cstr(&b));
+        say(r, buf_cstr(&b));
         buf_fini(&b);
     }
 }

@@ -19,6 +19,7 @@ struct render {
     enum output_form form;
     bool color, utf8, quiet;
     const char *command;        /* words of the request */
+    const char *prefix;         /* stands before words for people: a node; NULL: nothing does */
     const char *node;           /* name, for JSON; may be set late */
     FILE *out, *err;
     frame_t *head;              /* owned; NULL until it came */

@@ -15,7 +15,6 @@
  */
 #include "ctl/server.h"
 #include "ctl/tunnel.h"
-#include "dist/peer.h"
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -726,7 +725,7 @@ static bool conn_tunnel(struct conn *c, frame_t *f)
     char *text;
     int fd, rc;
 
-    if (strcmp(node, peer_self.name) == 0) {
+    if (tunnel_is_here(node)) {
         say_hello(c);
         frame_free(f);
         return true;

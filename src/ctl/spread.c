@@ -9,10 +9,10 @@
 #include "base/bytes.h"
 #include "ctl/exits.h"
 #include "ctl/manifest.h"
+#include "ctl/targets.h"
 
 #include <string.h>
 
-#define NODES_MAX       1024
 #define ANSWER_MS       (10 * 60 * 1000)
 #define LIST_MS         10000
 
@@ -20,7 +20,7 @@ struct answer { int exit; char *code, *message; };
 
 struct target { char *name; struct answer checked, done; bool tried; };
 
-struct targets { struct target at[NODES_MAX]; size_t n; };
+struct round_targets { struct target at[TARGETS_MAX]; size_t n; };
 
 static void answer_set(struct answer *a, int exit, const char *code, const char *message)
 {
@@ -123,76 +123,26 @@ static void ask(const struct round *r, const char *node, request_t *rq, int64_t 
 
 /* --- which nodes --------------------------------------------------------------------------------- */
 
-struct listing { struct targets *targets; int column; };
-
-static void target_add(struct targets *t, const char *name, size_t len)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        if (strlen(t->at[i].name) == len && memcmp(t->at[i].name, name, len) == 0)
-            return;
-    }
-    if (t->n == NODES_MAX || len == 0)
-        return;
-    t->at[t->n] = (struct target){ .name = mem_printf("%.*s", (int)len, name) };
-    t->n++;
-}
-
-static void take_row(void *arg, const frame_t *f)
-{
-    struct listing *l = arg;
-
-    if (f->body_case == RNODE__CONTROL__CONTROL__BODY_HEAD) {
-        for (size_t i = 0; i < f->head->n_columns; i++) {
-            if (strcmp(f->head->columns[i]->name, "node") == 0)
-                l->column = (int)i;
-        }
-    } else if (f->body_case == RNODE__CONTROL__CONTROL__BODY_ROW && l->column >= 0 &&
-               (size_t)l->column < f->row->n_cells) {
-        const char *name = f->row->cells[l->column]->text;
-
-        target_add(l->targets, name, strlen(name));
-    }
-}
-
 /* 0, or an exit code after telling why. */
-static int find_targets(const struct spread *s, struct targets *t)
+static int find_targets(const struct spread *s, struct round_targets *t)
 {
-    request_t rq = RNODE__CONTROL__REQUEST__INIT;
-    struct round r = { .s = s };
-    struct listing l = { t, -1 };
-    struct answer a = { 0 };
-    char *args[1];
+    struct targets *found = MEM_NEW(struct targets);
     int exit = 0;
 
-    if (strcmp(s->to, "all") != 0 && strncmp(s->to, "flock:", 6) != 0) {
-        for (const char *at = s->to; *at != '\0'; at += *at == ',') {
-            size_t n = strcspn(at, ",");
-
-            target_add(t, at, n);
-            at += n;
-        }
-        return t->n > 0 ? 0 : EXIT_USAGE;
+    if (!targets_find(found, s->context, s->to)) {
+        fprintf(s->err, "error[%s]: %s\n", found->code, found->message);
+        exit = found->exit;
     }
-    rq.command = (char *)(uintptr_t)(s->to[0] == 'a' ? "nodes" : "flocks");
-    if (s->to[0] != 'a') {
-        args[0] = (char *)(uintptr_t)(s->to + 6);
-        rq.args = args;
-        rq.n_args = 1;
-    }
-    ask(&r, NULL, &rq, LIST_MS, take_row, &l, &a);
-    exit = a.exit;
-    if (exit != 0)
-        fprintf(s->err, "error[%s]: %s\n", a.code, a.message);
-    else if (t->n == 0)
-        fprintf(s->err, "error[RN0206]: %s has no nodes\n", s->to);
-    mem_free(a.code);
-    mem_free(a.message);
-    return exit != 0 ? exit : t->n == 0 ? EXIT_NO : 0;
+    for (; exit == 0 && t->n < found->n; t->n++)
+        t->at[t->n] = (struct target){ .name = mem_strdup(found->names[t->n]) };
+    targets_fini(found);
+    mem_free(found);
+    return exit;
 }
 
 /* --- the manifest ---------------------------------------------------------------------------------- */
 
-static char *names_with_commas(const struct targets *t)
+static char *names_with_commas(const struct round_targets *t)
 {
     struct buf b = { 0 };
 
@@ -217,7 +167,7 @@ static void option_set(request_t *rq, option_t *o, const char *key, const char *
 }
 
 /* The node of the context reads the files and signs what they are. 0, or an exit code. */
-static int get_manifest(const struct spread *s, const struct targets *t, struct buf *out)
+static int get_manifest(const struct spread *s, const struct round_targets *t, struct buf *out)
 {
     struct round r = { .s = s, .files_n = s->files_n };
     struct answer a = { 0 };
@@ -238,7 +188,7 @@ static int get_manifest(const struct spread *s, const struct targets *t, struct 
 
 /* --- rounds ---------------------------------------------------------------------------------------- */
 
-static size_t longest(const struct targets *t)
+static size_t longest(const struct round_targets *t)
 {
     size_t n = 0;
 
@@ -247,7 +197,7 @@ static size_t longest(const struct targets *t)
     return n;
 }
 
-static void say(FILE *out, const struct targets *t, const struct target *k, const struct answer *a,
+static void say(FILE *out, const struct round_targets *t, const struct target *k, const struct answer *a,
                 const char *good)
 {
     if (a->exit == 0)
@@ -257,7 +207,7 @@ static void say(FILE *out, const struct targets *t, const struct target *k, cons
 }
 
 /* All are asked, so that all that is wrong is known. 0: nobody refuses. */
-static int check_round(const struct round *r, struct targets *t)
+static int check_round(const struct round *r, struct round_targets *t)
 {
     const struct spread *s = r->s;
     bool stages = s->files_n > 0;
@@ -288,7 +238,7 @@ static int check_round(const struct round *r, struct targets *t)
     return exit;
 }
 
-static void list_names(FILE *out, const struct targets *t, bool done, const char *between)
+static void list_names(FILE *out, const struct round_targets *t, bool done, const char *between)
 {
     const char *sep = "";
 
@@ -301,7 +251,7 @@ static void list_names(FILE *out, const struct targets *t, bool done, const char
 }
 
 /* Stops at the first that fails: the next would most likely fail as well. */
-static int act_round(const struct round *r, struct targets *t)
+static int act_round(const struct round *r, struct round_targets *t)
 {
     const struct spread *s = r->s;
     size_t good = 0;
@@ -343,7 +293,7 @@ static int act_round(const struct round *r, struct targets *t)
 
 int spread_run(const struct spread *s)
 {
-    struct targets *t = MEM_NEW(struct targets);
+    struct round_targets *t = MEM_NEW(struct round_targets);
     struct round r = { .s = s, .files_n = s->files_n };
     struct buf manifest = { 0 };
     int exit = find_targets(s, t);

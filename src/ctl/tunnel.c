@@ -10,10 +10,12 @@
  */
 #include "ctl/tunnel.h"
 
+#include "auth/identity.h"
 #include "auth/rights.h"
 #include "base/alloc.h"
 #include "base/errors.h"
 #include "base/log.h"
+#include "ctl/node_api.h"
 #include "ctl/server.h"
 #include "dist/peer.h"
 #include "wire/unpack.h"
@@ -203,15 +205,29 @@ static int tunnel_new(session_id session, uint64_t id, int fd, const char *first
     return rc;
 }
 
-/* A label, without the host, of one node only. */
+/* A label, without the host, or an id; of one node only. */
 struct by_label { const char *label; peer_id id; unsigned n; };
+
+static bool is_called(const char *text, const char *name, uint64_t nid)
+{
+    char letters[NODE_LETTERS];
+    size_t len = strcspn(name, "@");
+
+    return (strlen(text) == len && memcmp(name, text, len) == 0) ||
+           strcasecmp(text, nid_letters(nid, letters)) == 0;
+}
+
+bool tunnel_is_here(const char *node)
+{
+    return strcmp(node, peer_self.name) == 0 || strcmp(node, node_api.name) == 0 ||
+           is_called(node, peer_self.name, peer_self.nid);
+}
 
 static bool match_label(void *arg, const struct peer_info *p)
 {
     struct by_label *w = arg;
-    size_t len = strcspn(p->name, "@");
 
-    if (!p->hidden && strlen(w->label) == len && memcmp(p->name, w->label, len) == 0) {
+    if (!p->hidden && is_called(w->label, p->name, p->nid)) {
         w->id = p->id;
         w->n++;
     }

@@ -23,6 +23,8 @@ void tunnel_stop(void);                     /* end all; after peer_stop, before 
 
 /* The most that any client at another node may do here. Any thread. */
 void tunnel_cap(enum role role);
+/* Is this node meant: by its name, the part of it before @, or its id? Any thread. */
+bool tunnel_is_here(const char *node);
 /* Hand a client over. Takes fd unless it fails: -ERR_NOT_FOUND, no member is called so; -ERR_LIMIT;
  * -ERR_CLOSED, no session. Any thread, does not block. */
 MUST_CHECK int tunnel_open(int fd, enum role role, const char *user, const char *node);
