@@ -214,7 +214,16 @@ static bool name_is_good(const char *name)
     return n > 0 && strcmp(name + 5 + n, ".beam") == 0;
 }
 
-static int copy_out(FILE *in, uint64_t size, const char *path)
+/* How much of the file has been read, told to who wants it. */
+struct reading { FILE *in; uint64_t total; archive_progress_fn *progress; void *arg; };
+
+static void tell(const struct reading *r)
+{
+    if (r->progress != NULL)
+        r->progress(r->arg, (uint64_t)ftello(r->in), r->total);
+}
+
+static int copy_out(const struct reading *r, uint64_t size, const char *path)
 {
     static const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
     int fd = open(path, flags, 0600), rc = fd < 0 ? -ERR_SYSTEM : 0;
@@ -223,11 +232,12 @@ static int copy_out(FILE *in, uint64_t size, const char *path)
     while (rc == 0 && size > 0) {
         size_t n = size < PIECE ? (size_t)size : PIECE;
 
-        if (fread(piece, 1, n, in) != n)
+        if (fread(piece, 1, n, r->in) != n)
             rc = -ERR_FORMAT;
         else
             rc = write_all(fd, piece, n);
         size -= n;
+        tell(r);
     }
     mem_free(piece);
     if (rc == 0 && fsync(fd) < 0)
@@ -276,9 +286,12 @@ static int read_head(FILE *in, struct buf *head)
     return skip_pad(in, size);
 }
 
-int archive_extract(const char *path, const char *folder, struct buf *head, const char **ret_what)
+int archive_extract(const char *path, const char *folder, struct buf *head, const char **ret_what,
+                    archive_progress_fn *progress, void *arg)
 {
     FILE *in = fopen(path, "rbe");
+    struct reading r = { .in = in, .progress = progress, .arg = arg };
+    struct stat st;
     struct tar_header h;
     uint64_t size = 0;
     bool has_store = false;
@@ -287,11 +300,12 @@ int archive_extract(const char *path, const char *folder, struct buf *head, cons
     *ret_what = path;
     if (in == NULL)
         return -ERR_SYSTEM;
+    r.total = fstat(fileno(in), &st) == 0 ? (uint64_t)st.st_size : 0;
     rc = read_head(in, head);
     while (rc == 0 && (rc = next_header(in, &h, &size)) == 0) {
         char *to = mem_printf("%s/%s", folder, h.name);
 
-        rc = name_is_good(h.name) ? copy_out(in, size, to) : -ERR_FORMAT;
+        rc = name_is_good(h.name) ? copy_out(&r, size, to) : -ERR_FORMAT;
         has_store |= strcmp(h.name, "store/data.mdb") == 0;
         mem_free(to);
         if (rc == 0)
@@ -300,5 +314,7 @@ int archive_extract(const char *path, const char *folder, struct buf *head, cons
     fclose(in);
     if (rc == 1)
         rc = has_store ? 0 : -ERR_FORMAT;
+    if (rc == 0 && progress != NULL)
+        progress(arg, r.total, r.total);
     return rc;
 }

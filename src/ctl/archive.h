@@ -19,6 +19,9 @@
 
 struct archive;
 
+/* Told now and then: so many bytes of the whole file are done. */
+typedef void archive_progress_fn(void *arg, uint64_t done, uint64_t total);
+
 /* --- writing: the file appears under its name only when it is complete ------------------------ */
 
 /* -ERR_SYSTEM with errno. */
@@ -34,8 +37,9 @@ void archive_abandon(struct archive *a);        /* NULL is fine */
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* Unpack the file at path into folder, which exists and is empty. -ERR_SYSTEM with errno,
- * -ERR_FORMAT: not a backup, or damaged; -ERR_VERSION. what says where. head gets the first entry. */
+ * -ERR_FORMAT: not a backup, or damaged; -ERR_VERSION. what says where. head gets the first entry.
+ * progress may be NULL. */
 MUST_CHECK int archive_extract(const char *path, const char *folder, struct buf *head,
-                               const char **ret_what);
+                               const char **ret_what, archive_progress_fn *progress, void *arg);
 
 #endif

@@ -53,7 +53,7 @@ static int add_file(struct archive *a, const char *folder, const char *name)
 }
 
 /* The lists in the store were copied first: every file they name is here, perhaps more. */
-static int add_code(struct archive *a, size_t *ret_n)
+static int add_code(struct request *rq, struct archive *a, size_t *ret_n)
 {
     char *folder = mem_printf("%s/code", node_api.data_dir);
     DIR *dir = opendir(folder);
@@ -67,19 +67,31 @@ static int add_code(struct archive *a, size_t *ret_n)
             continue;
         rc = add_file(a, folder, e->d_name);
         ++*ret_n;
+        if (*ret_n % 16 == 0)
+            reply_progress(rq, "code", *ret_n, 0, NULL);
     }
+    reply_progress(rq, "code", *ret_n, *ret_n, NULL);
     if (dir != NULL)
         closedir(dir);
     mem_free(folder);
     return rc;
 }
 
-static int write_backup(const char *path, bool with_secrets, size_t *ret_modules,
+static uint64_t store_used(void)
+{
+    struct store_stats s;
+
+    store_stats(persist_store(), &s);
+    return s.used_bytes;
+}
+
+static int write_backup(struct request *rq, const char *path, bool with_secrets, size_t *ret_modules,
                         uint64_t *ret_bytes)
 {
     const char *const *leave_out = with_secrets ? nothing : membership;
     struct archive *a = NULL;
     struct buf head = { 0 };
+    uint64_t used = store_used();
     int rc = archive_create(path, &a);
 
     if (rc < 0)
@@ -87,11 +99,14 @@ static int write_backup(const char *path, bool with_secrets, size_t *ret_modules
     buf_printf(&head, "format=1\nversion=%s\nnode=%s\ntime=%lld\n", node_api.version, node_api.name,
                (long long)(clock_system_ns() / 1000000000));
     rc = archive_add(a, "rnode-backup", head.data, head.len);
+    reply_progress_bytes(rq, "store", 0, used);
     if (rc == 0)
         rc = archive_add_stream(a, "store/data.mdb", stream_store,
                                 (void *)(uintptr_t)leave_out);
-    if (rc == 0)
-        rc = add_code(a, ret_modules);
+    if (rc == 0) {
+        reply_progress_bytes(rq, "store", used, used);
+        rc = add_code(rq, a, ret_modules);
+    }
     buf_fini(&head);
     if (rc < 0)
         archive_abandon(a);
@@ -116,7 +131,7 @@ void ctl_backup(struct request *rq)
         reply_done(rq, 0, 0, "the store and the code would be copied to %s", path);
         return;
     }
-    rc = write_backup(path, request_flag(rq, "with-secrets"), &modules, &bytes);
+    rc = write_backup(rq, path, request_flag(rq, "with-secrets"), &modules, &bytes);
     if (rc < 0)
         reply_error(rq, EXIT_CANNOT_CREATE, "RN0610", NULL, NULL, "%s cannot be written: %s", path,
                     rc == -ERR_SYSTEM ? strerror(errno) : error_text(rc));

@@ -9,6 +9,7 @@
 #include "ctl/cli_priv.h"
 #include "ctl/contexts.h"
 #include "ctl/exits.h"
+#include "ctl/pager.h"
 #include "ctl/restore.h"
 #include "ctl/shell.h"
 
@@ -22,9 +23,12 @@
 
 /* --- commands that need no node ----------------------------------------------------- */
 
-static int print_buf(struct buf *b)
+static int print_buf(struct cli *cli, struct buf *b)
 {
-    fwrite(b->data, 1, b->len, stdout);
+    if (cli->no_pager)
+        fwrite(b->data, 1, b->len, stdout);
+    else
+        pager_show(stdout, (char *)b->data, b->len);
     buf_fini(b);
     return EXIT_OK;
 }
@@ -52,7 +56,7 @@ static int do_explain(struct cli *cli, const char *code)
         s += strspn(s, " ");
     }
     buf_printf(&b, "\n\nTry:  %s\n", ex->hint);
-    return print_buf(&b);
+    return print_buf(cli, &b);
 }
 
 static int do_help(struct cli *cli)
@@ -70,7 +74,7 @@ static int do_help(struct cli *cli)
     } else {
         help_overview(&b);
     }
-    return print_buf(&b);
+    return print_buf(cli, &b);
 }
 
 static int do_version(struct cli *cli)
@@ -99,7 +103,7 @@ static int do_completion(struct cli *cli, const char *shell)
     if (completion_script(&b, shell) < 0)
         return cli_fail(cli, EXIT_USAGE, "RN0101", "bash, zsh or fish",
                         "no completion for `%s`", shell);
-    return print_buf(&b);
+    return print_buf(cli, &b);
 }
 
 /* --- all of it ---------------------------------------------------------------------- */
@@ -113,6 +117,16 @@ static void set_up_terminal(struct cli *cli)
                         (no_color == NULL || *no_color == 0);
     if (cli->color != NULL && strcmp(cli->color, "auto") != 0)
         cli->render.color = strcmp(cli->color, "always") == 0;
+    progress_init(&cli->progress, stderr);
+    cli->progress.utf8 = cli->render.utf8;
+    cli->render.progress = &cli->progress;
+}
+
+static void on_restored(void *arg, uint64_t done, uint64_t total)
+{
+    struct cli *cli = arg;
+
+    progress_bytes(&cli->progress, stderr, "restore", done, total);
 }
 
 /* Without a node: it must not run. */
@@ -123,7 +137,7 @@ static int do_restore(struct cli *cli)
     char *folder = is_dev ? dev_folder(cli->context)
                           : mem_strdup(data != NULL ? data : "/var/lib/rnode");
     struct buf out = { 0 };
-    int rc = restore_backup(cli->args[0], folder, &out);
+    int rc = restore_backup(cli->args[0], folder, &out, cli->render.quiet ? NULL : on_restored, cli);
 
     if (rc == 0)
         printf("%s%s is restored; start the node\n", buf_cstr(&out), folder);

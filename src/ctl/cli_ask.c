@@ -5,10 +5,12 @@
 #include "ctl/cli_priv.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/errors.h"
 #include "base/file.h"
 #include "beam/file.h"
 #include "ctl/exits.h"
+#include "ctl/pager.h"
 #include "ctl/spread.h"
 
 #include <dirent.h>
@@ -18,6 +20,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define WAIT_SLICE_MS 500
 
 static volatile sig_atomic_t interrupted;
 
@@ -156,12 +160,19 @@ void cli_request(struct cli *cli, const struct cli_files *fs, request_t *rq)
 int cli_send(struct cli *cli, struct client *c, struct cli_files *fs, uint32_t *ret_id)
 {
     request_t rq = RNODE__CONTROL__REQUEST__INIT;
+    uint64_t sent = 0, total = 0;
     int rc;
 
     cli_request(cli, fs, &rq);
     rc = client_request(c, &rq, ret_id);
-    for (size_t i = 0; rc == 0 && i < fs->n; i++)
+    for (size_t i = 0; i < fs->n; i++)
+        total += fs->list[i].data.len;
+    for (size_t i = 0; rc == 0 && i < fs->n; i++) {
         rc = client_file(c, *ret_id, fs->list[i].name, fs->list[i].data.data, fs->list[i].data.len);
+        sent += fs->list[i].data.len;
+        if (!cli->render.quiet)
+            progress_bytes(&cli->progress, cli->render.err, "send", sent, total);
+    }
     /* A node that refuses closes while we still write; its reason waits in the socket. */
     if (rc == -ERR_LIMIT)
         return cli_fail(cli, EXIT_USAGE, "RN0109", NULL, "the arguments are too long");
@@ -209,6 +220,26 @@ int64_t cli_silence_ms(const struct cli *cli)
     return cli_option(cli, "follow") != NULL ? -1 : DEFAULT_TIMEOUT_MS;
 }
 
+/* client_next, and meanwhile a bar tells how long it takes. */
+static int next_frame(struct cli *cli, struct client *c, uint32_t id, int64_t timeout_ms, frame_t **ret)
+{
+    int64_t start = clock_monotonic_ns(), left = timeout_ms;
+    bool shown = cli->progress.form == PROGRESS_BAR && !cli->render.quiet && cli->render.err == stderr;
+
+    for (;;) {
+        int64_t wait = shown && (left < 0 || left > WAIT_SLICE_MS) ? WAIT_SLICE_MS : left;
+        int rc = client_next(c, id, wait, ret);
+
+        if (rc != -ERR_TIMEOUT || wait == left)
+            return rc;
+        progress_wait(&cli->progress, cli->render.err, cli->cmd->name, start);
+        if (timeout_ms >= 0)
+            left = timeout_ms - (clock_monotonic_ns() - start) / 1000000;
+        if (timeout_ms >= 0 && left < 0)
+            left = 0;
+    }
+}
+
 int cli_answer(struct cli *cli, struct client *c, uint32_t id)
 {
     int64_t timeout = cli_silence_ms(cli);
@@ -216,7 +247,7 @@ int cli_answer(struct cli *cli, struct client *c, uint32_t id)
 
     for (;;) {
         frame_t *f;
-        int rc = client_next(c, id, timeout, &f);
+        int rc = next_frame(cli, c, id, timeout, &f);
 
         if (rc == -ERR_BUSY) {
             if (interrupted > cancels) {
@@ -333,6 +364,34 @@ static int ask_and_answer(struct cli *cli, struct client *c, struct cli_files *f
     return rc == 0 ? cli_answer(cli, c, id) : rc;
 }
 
+/* Answers that end by themselves and are only read. */
+static bool wants_pager(const struct cli *cli)
+{
+    bool reads = cli->cmd->role == ROLE_VIEW || cli->cmd == &commands[CMD_diff];
+
+    return reads && !cli->no_pager && cli->render.out == stdout && pager_wanted(stdout) &&
+           !cli_wants_watch(cli) && cli_option(cli, "follow") == NULL;
+}
+
+static int ask_with_pager(struct cli *cli, struct client *c, struct cli_files *fs)
+{
+    char *text = NULL;
+    size_t len = 0;
+    int rc;
+
+    if (!wants_pager(cli))
+        return ask_and_answer(cli, c, fs);
+    cli->render.out = open_memstream(&text, &len);
+    if (cli->render.out == NULL)
+        return cli_fail(cli, EXIT_SYSTEM, "RN0004", NULL, "no memory for the answer");
+    rc = ask_and_answer(cli, c, fs);
+    fclose(cli->render.out);
+    cli->render.out = stdout;
+    pager_show(stdout, text, len);
+    free(text);
+    return rc;
+}
+
 int cli_ask(struct cli *cli)
 {
     struct cli_files fs = { 0 };
@@ -364,7 +423,7 @@ int cli_ask(struct cli *cli)
     if (rc == 0)
         rc = redirect(cli);
     if (rc == 0)
-        rc = ask_and_answer(cli, &c, &fs);
+        rc = ask_with_pager(cli, &c, &fs);
     if (cli->render.out != stdout && fclose(cli->render.out) != 0 && rc == 0)
         rc = cli_fail(cli, EXIT_IO, "RN0004", NULL, "the answer could not be written: %s",
                       strerror(errno));

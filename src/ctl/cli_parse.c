@@ -113,6 +113,11 @@ static int global_option(struct cli *cli, const struct command_flag *f, const ch
             strcmp(value, "never") != 0)
             return bad_value(cli, f, value, "--color auto, always or never");
         cli->color = value;
+    } else if (strcmp(f->name, "no-pager") == 0) {
+        cli->no_pager = true;
+    } else if (strcmp(f->name, "progress") == 0) {
+        if (!progress_form_parse(value, &cli->progress.form))
+            return bad_value(cli, f, value, "--progress auto, bar, plain, json or none");
     } else if (strcmp(f->name, "watch") == 0) {
         if (value == NULL)
             value = "1s";

@@ -24,7 +24,9 @@ struct cli {
     uint32_t limit;
     int64_t timeout_ms, watch_ms;
     bool timeout_given, verbose, dry_run, help, yes;
+    bool no_pager;
     const char *color;
+    struct progress progress;
     struct render render;
 };
 

@@ -35,6 +35,8 @@ void merge_begin(struct merge *m)
         p->own = *m->all;
         p->own.node = p->node;
         p->own.prefix = p->node;
+        if (p->own.progress != NULL && p->own.progress->form == PROGRESS_BAR)
+            p->own.progress->form = PROGRESS_PLAIN;     /* bars of several would overwrite each other */
         p->own.out = open_memstream(&p->text, &p->text_len);
         if (p->own.out == NULL)
             abort();            /* as for any memory that is not there */

@@ -288,20 +288,31 @@ static void take_chunk(struct render *r, const chunk_t *c)
     }
 }
 
-static void take_progress(struct render *r, const progress_t *p)
+static void take_progress(struct render *r, progress_t *p)
 {
     struct buf b = { 0 };
+    char *text = p->text;
 
-    if (r->quiet || p->text[0] == 0)
+    if (r->quiet || r->progress == NULL)
         return;
-    buf_printf(&b, "%-9s ", p->phase);
-    add_escaped(&b, p->text, false);
-    say(r, buf_cstr(&b));
+    add_escaped(&b, text, false);
+    p->text = (char *)(uintptr_t)buf_cstr(&b);
+    progress_step(r->progress, r->err, r->prefix, p);
+    p->text = text;
     buf_fini(&b);
+}
+
+/* What is written next must not stand behind a bar. */
+static void clear_bar(struct render *r)
+{
+    if (r->progress != NULL)
+        progress_clear(r->progress, r->err);
 }
 
 void render_frame(struct render *r, frame_t *f)
 {
+    if (f->body_case != RNODE__CONTROL__CONTROL__BODY_PROGRESS)
+        clear_bar(r);
     switch (f->body_case) {
     case RNODE__CONTROL__CONTROL__BODY_HEAD:
         frame_free(r->head);
@@ -539,6 +550,7 @@ static void dump_json(json_t *j, FILE *out)
 
 void render_end(struct render *r, const done_t *done)
 {
+    clear_bar(r);
     if (r->form == FORM_JSON) {
         if (done->code[0] == 0 || r->nrows > 0)
             dump_json(render_json(r, done), r->out);
@@ -594,6 +606,7 @@ void render_error(struct render *r, const done_t *d)
 {
     struct buf b = { 0 };
 
+    clear_bar(r);
     if (r->form == FORM_JSON || r->form == FORM_JSONL) {
         dump_json(render_json_error(d), r->err);
         return;

@@ -8,6 +8,7 @@
 #ifndef CTL_RENDER_H
 #define CTL_RENDER_H
 
+#include "ctl/progress.h"
 #include "wire/frame.h"
 
 #include <jansson.h>
@@ -22,6 +23,7 @@ struct render {
     const char *prefix;         /* stands before words for people: a node; NULL: nothing does */
     const char *node;           /* name, for JSON; may be set late */
     FILE *out, *err;
+    struct progress *progress;  /* lent; NULL: not shown */
     frame_t *head;              /* owned; NULL until it came */
     frame_t **rows;             /* owned */
     size_t nrows, cap;

@@ -92,8 +92,10 @@ void reply_row(struct request *rq, const struct cell *cells, size_t n);
 /* stream: RNODE__CONTROL__CHUNK__STREAM__OUTPUT or __NOTE. Long data becomes several chunks. */
 void reply_chunk(struct request *rq, int stream, const void *data, size_t len);
 void reply_note(struct request *rq, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* text: a line that stays; NULL: done of total so far (total 0: not known). */
 void reply_progress(struct request *rq, const char *phase, uint64_t done, uint64_t total,
                     const char *text);
+void reply_progress_bytes(struct request *rq, const char *phase, uint64_t done, uint64_t total);
 
 /* The end. All went well; left_out rows were not sent of total (0, 0 when nothing was counted). */
 void reply_done(struct request *rq, uint64_t left_out, uint64_t total, const char *fmt, ...)

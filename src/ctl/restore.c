@@ -87,7 +87,8 @@ static int make_folders(const char *folder, const char *from)
     return rc;
 }
 
-int restore_backup(const char *path, const char *folder, struct buf *out)
+int restore_backup(const char *path, const char *folder, struct buf *out,
+                   archive_progress_fn *progress, void *arg)
 {
     int64_t time = clock_system_ns() / 1000000000;
     char *from = mem_printf("%s/restore-%lld", folder, (long long)time);
@@ -98,7 +99,7 @@ int restore_backup(const char *path, const char *folder, struct buf *out)
     if (rc == 0)
         rc = make_folders(folder, from);
     if (rc == 0)
-        rc = archive_extract(path, from, &head, &what);
+        rc = archive_extract(path, from, &head, &what, progress, arg);
     if (rc == 0)
         rc = check_copy(from, out);
     if (rc == 0)

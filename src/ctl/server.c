@@ -285,10 +285,18 @@ void reply_note(struct request *rq, const char *fmt, ...)
     mem_free(text);
 }
 
+static void post_progress(struct request *rq, progress_t *p)
+{
+    frame_t f = RNODE__CONTROL__CONTROL__INIT;
+
+    f.body_case = RNODE__CONTROL__CONTROL__BODY_PROGRESS;
+    f.progress = p;
+    post(rq, &f, false, true, false);
+}
+
 void reply_progress(struct request *rq, const char *phase, uint64_t done, uint64_t total,
                     const char *text)
 {
-    frame_t f = RNODE__CONTROL__CONTROL__INIT;
     progress_t p = RNODE__CONTROL__PROGRESS__INIT;
 
     p.phase = (char *)(uintptr_t)phase;
@@ -296,9 +304,18 @@ void reply_progress(struct request *rq, const char *phase, uint64_t done, uint64
     p.total = total;
     if (text != NULL)
         p.text = (char *)(uintptr_t)text;
-    f.body_case = RNODE__CONTROL__CONTROL__BODY_PROGRESS;
-    f.progress = &p;
-    post(rq, &f, false, true, false);
+    post_progress(rq, &p);
+}
+
+void reply_progress_bytes(struct request *rq, const char *phase, uint64_t done, uint64_t total)
+{
+    progress_t p = RNODE__CONTROL__PROGRESS__INIT;
+
+    p.phase = (char *)(uintptr_t)phase;
+    p.done = done;
+    p.total = total;
+    p.bytes = true;
+    post_progress(rq, &p);
 }
 
 /* Answers by command and whether they were errors. relaxed: figures only. */

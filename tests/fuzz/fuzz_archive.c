@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f = fopen(file, "wb");
     ASSERT(f != NULL && fwrite(copy, 1, size, f) == size);
     fclose(f);
-    if (archive_extract(file, folder, &head, &what) == 0)
+    if (archive_extract(file, folder, &head, &what, NULL, NULL) == 0)
         ASSERT(access(store, F_OK) == 0 && head.len <= HEAD_MAX);
     empty_folder(store);
     empty_folder(code);
