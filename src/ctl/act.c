@@ -170,7 +170,7 @@ static bool read_eval(struct request *rq, struct heap *bag, struct parsed *ret)
 /* --- running calls ------------------------------------------------------------------ */
 
 static const struct column call_columns[] = {
-    { "value", COL_TEXT, false }, { "time", COL_NS, true }, { "reductions", COL_COUNT_, true },
+    { "value", COL_TERM, false }, { "time", COL_NS, true }, { "reductions", COL_COUNT_, true },
 };
 
 static void call_kill(struct call *c, enum kill_reason why)
@@ -283,6 +283,7 @@ static void start_call(struct request *rq, const struct parsed *p)
         .heap_words_max = (size_t)rq->limits.eval_heap_bytes / sizeof(term),
         .text_bytes_max = (size_t)rq->limits.eval_output_bytes < FRAME_CHUNK_BYTES
                               ? (size_t)rq->limits.eval_output_bytes : FRAME_CHUNK_BYTES,
+        .syntax = request_syntax(rq),
     };
     int64_t ms = call_ms(rq);
     struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };

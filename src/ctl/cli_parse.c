@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "base/units.h"
 #include "ctl/exits.h"
+#include "term/syntax.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -78,9 +79,10 @@ static int bad_value(struct cli *cli, const struct command_flag *f, const char *
                     f->name);
 }
 
-/* Take a global option. 0, or an exit code. */
+/* Take a global option. 0, or an exit code; -1: it goes to the node. */
 static int global_option(struct cli *cli, const struct command_flag *f, const char *value)
 {
+    enum syntax syntax;
     int64_t n;
 
     if (strcmp(f->name, "context") == 0) {
@@ -125,6 +127,12 @@ static int global_option(struct cli *cli, const struct command_flag *f, const ch
             return bad_value(cli, f, value, "--watch=2s");
     } else if (strcmp(f->name, "help") == 0) {
         cli->help = true;
+    } else if (strcmp(f->name, "syntax") == 0) {
+        return syntax_parse(value, &syntax)
+                   ? -1 : bad_value(cli, f, value, "--syntax erlang, elixir, rata or batuta");
+    } else if (strcmp(f->name, "terms") == 0) {
+        return strcmp(value, "json") == 0 || strcmp(value, "text") == 0
+                   ? -1 : bad_value(cli, f, value, "--terms text or json");
     } else if (strcmp(f->name, "sort") == 0) {
         return -1; /* the node sorts */
     }

@@ -288,8 +288,8 @@ static void reply_info(struct request *rq, const char *why, term info)
     for (term l = info; is_cons(l); l = cdr(l)) {
         if (!is_tuple_n(car(l), 2) || !is_atom(tuple_elem(car(l), 0)))
             continue;
-        term_print(&texts[n], tuple_elem(car(l), 1), PRINT_STRINGS | PRINT_UNICODE,
-                   INSPECT_TEXT_MAX);
+        request_print(rq, &texts[n], tuple_elem(car(l), 1), INSPECT_TEXT_MAX);
+        cols[n].kind = COL_TERM;
         cols[n].name = atom_text(tuple_elem(car(l), 0), NULL);
         cells[n] = CELL_TEXT(buf_cstr(&texts[n]));
         n++;
@@ -633,7 +633,7 @@ static term read_term(struct request *rq, struct heap *bag, const char *text)
 static void reply_rows(struct request *rq, struct table *t, const struct match_spec *ms,
                        struct heap *bag)
 {
-    static const struct column cols[] = { { "row", COL_TEXT, false } };
+    static const struct column cols[] = { { "row", COL_TERM, false } };
     size_t limit = row_limit(rq), shown = 0;
     struct match_run run;
     struct select s;
@@ -647,7 +647,7 @@ static void reply_rows(struct request *rq, struct table *t, const struct match_s
     for (term l = list_turned(s.list); is_cons(l) && (limit == 0 || shown < limit); l = cdr(l)) {
         struct buf text = { 0 };
 
-        term_print(&text, car(l), PRINT_STRINGS | PRINT_UNICODE, INSPECT_TEXT_MAX);
+        request_print(rq, &text, car(l), INSPECT_TEXT_MAX);
         reply_row(rq, (struct cell[]){ CELL_TEXT(buf_cstr(&text)) }, 1);
         buf_fini(&text);
         shown++;

@@ -59,7 +59,7 @@ static size_t display_width(const char *s)
 
 static bool is_text(const column_t *c)
 {
-    return c->kind == RNODE__CONTROL__COLUMN__KIND__TEXT;
+    return c->kind == RNODE__CONTROL__COLUMN__KIND__TEXT || c->kind == RNODE__CONTROL__COLUMN__KIND__JSON;
 }
 
 /* --- cells -------------------------------------------------------------------------- */
@@ -134,6 +134,10 @@ static json_t *json_cell(const column_t *col, const cell_t *c)
     struct buf b = { 0 };
     json_t *j;
 
+    if (col->kind == RNODE__CONTROL__COLUMN__KIND__JSON) {
+        j = json_loads(c->text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+        return j != NULL ? j : json_string(c->text);
+    }
     if (is_text(col))
         return c->text[0] != 0 ? json_string(c->text) : json_string("");
     if (c->text[0] != 0)

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "ctl/commands.h"
+#include "term/syntax.h"
 #include "wire/frame.h"
 
 #include <stdatomic.h>
@@ -76,9 +77,15 @@ bool request_flag(const struct request *rq, const char *name);
 const char *request_option(const struct request *rq, const char *name);
 #define request_arg(rq, i) ((const char *)(rq)->msg->args[i])
 
+/* The language in which the caller wants to read terms; JSON when it asked for --terms json. */
+enum syntax request_syntax(const struct request *rq);
+/* Append t in that language, max_bytes of it, for a column COL_TERM. */
+void request_print(const struct request *rq, struct buf *out, term t, size_t max_bytes);
+
 /* --- answers ------------------------------------------------------------------------ */
 
-enum column_kind { COL_TEXT, COL_COUNT_, COL_BYTES, COL_RATE, COL_NS, COL_TIME, COL_FLAG };
+enum column_kind { COL_TEXT, COL_COUNT_, COL_BYTES, COL_RATE, COL_NS, COL_TIME, COL_FLAG,
+                   COL_TERM };  /* text of request_print */
 struct column { const char *name; enum column_kind kind; bool wide; };
 struct cell { const char *text; int64_t number; };
 #define CELL_TEXT(s)   ((struct cell){ (s), 0 })

@@ -62,6 +62,7 @@ struct run {
     uint64_t id;
     term pid, leader;               /* leader: TERM_NONE, or of this run alone */
     size_t text_bytes_max;
+    enum syntax syntax;
     run_done_fn *done;
     run_output_fn *output;
     void *arg;
@@ -203,7 +204,7 @@ static term native_done(struct process *p, const term *a)
 
     if (r == NULL)
         return bif_badarg(p);
-    term_print(&text, a[1], PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
+    term_print_as(&text, a[1], r->syntax, r->text_bytes_max);
     run_report(r, RUN_VALUE, &text, &trace, spent(p));
     return ATOM_ok;
 }
@@ -349,6 +350,7 @@ term run_start(term module, term function, term args, const struct run_limits *l
     r->leader = output != NULL ? io_leader_start() : TERM_NONE;
     so.group_leader = r->leader != TERM_NONE ? r->leader : runs.user;
     r->text_bytes_max = limits->text_bytes_max;
+    r->syntax = limits->syntax;
     r->done = done;
     r->output = output;
     r->arg = arg;

@@ -10,6 +10,7 @@
 #define CTL_RUN_H
 
 #include "base/bytes.h"
+#include "term/syntax.h"
 #include "term/term.h"
 
 enum run_end { RUN_VALUE, RUN_RAISED, RUN_EXITED };
@@ -29,6 +30,7 @@ typedef bool run_output_fn(void *arg, const void *data, size_t len);
 struct run_limits {
     size_t heap_words_max;      /* 0: none */
     size_t text_bytes_max;      /* of the value or exception; 0: none */
+    enum syntax syntax;         /* of the value */
 };
 
 /* Make the built-ins that report callable: before the first module is loaded. */

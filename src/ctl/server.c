@@ -152,6 +152,23 @@ bool request_flag(const struct request *rq, const char *name)
     return request_option(rq, name) != NULL;
 }
 
+enum syntax request_syntax(const struct request *rq)
+{
+    const char *terms = request_option(rq, "terms"), *name = request_option(rq, "syntax");
+    enum syntax syntax = SYNTAX_ERLANG;
+
+    if (terms != NULL && strcmp(terms, "json") == 0)
+        return SYNTAX_JSON;
+    if (name != NULL)
+        (void)!syntax_parse(name, &syntax);     /* a newer client may know more: then Erlang's */
+    return syntax;
+}
+
+void request_print(const struct request *rq, struct buf *out, term t, size_t max_bytes)
+{
+    term_print_as(out, t, request_syntax(rq), max_bytes);
+}
+
 /* --- from any thread to the control thread ------------------------------------------ */
 
 static void post(struct request *rq, frame_t *f, bool costs, bool droppable, bool done)
@@ -203,7 +220,9 @@ static void post_head(struct request *rq, const char *schema, const struct colum
     for (size_t i = 0; i < n; i++) {
         rnode__control__column__init(&c[i]);
         c[i].name = (char *)(uintptr_t)cols[i].name;
-        c[i].kind = (Rnode__Control__Column__Kind)cols[i].kind;
+        c[i].kind = cols[i].kind != COL_TERM ? (Rnode__Control__Column__Kind)cols[i].kind
+                    : request_syntax(rq) == SYNTAX_JSON ? RNODE__CONTROL__COLUMN__KIND__JSON
+                                                        : RNODE__CONTROL__COLUMN__KIND__TEXT;
         c[i].wide = cols[i].wide;
         pc[i] = &c[i];
     }

@@ -301,7 +301,8 @@ static void emit(struct session *s, enum kind kind, int64_t began_ns, term pid, 
     }
 }
 
-static void print_call(struct buf *out, const struct trace_point *tp, const term *x)
+static void print_call(const struct session *s, struct buf *out, const struct trace_point *tp,
+                       const term *x)
 {
     atom_print(out, tp->module);
     buf_u8(out, ':');
@@ -310,7 +311,7 @@ static void print_call(struct buf *out, const struct trace_point *tp, const term
     for (uint32_t i = 0; i < tp->arity; i++) {
         if (i > 0)
             buf_str(out, ", ");
-        term_print(out, x[i], PRINT_STRINGS | PRINT_UNICODE, ARGUMENT_BYTES_MAX);
+        request_print(s->rq, out, x[i], ARGUMENT_BYTES_MAX);
     }
     buf_u8(out, ')');
 }
@@ -352,7 +353,7 @@ static bool on_call(struct process *p, const struct trace_point *tp, const term 
             if (!trace_pattern_covers(pat, tp->module, tp->function, tp->arity) ||
                 !trace_pattern_admits(pat, tp->arity, x) || !session_admits(s))
                 continue;
-            print_call(&event, tp, x);
+            print_call(s, &event, tp, x);
             if (pat->stack)
                 print_callers(&event, p, tp->at);
             emit(s, KIND_CALL, now, p->pid, TERM_NONE, &event);
@@ -382,7 +383,7 @@ static void on_return(struct process *p, const term mfa[3], int64_t took_ns, ter
             view_mfa(&event, mfa);
             if (pat->returns) {
                 buf_str(&event, " → ");
-                term_print(&event, value, PRINT_STRINGS | PRINT_UNICODE, EVENT_BYTES_MAX);
+                request_print(s->rq, &event, value, EVENT_BYTES_MAX);
             }
             buf_printf(&event, "  %s", age_text(took_ns, took));
             emit(s, KIND_CALL, now, p->pid, TERM_NONE, &event);
@@ -411,7 +412,7 @@ static void on_word(enum kind kind, const struct process *p, term other, term wh
         if (mfa != NULL)
             view_mfa(&label, mfa);
         else
-            term_print(&label, what, PRINT_STRINGS | PRINT_UNICODE, EVENT_BYTES_MAX);
+            request_print(s->rq, &label, what, EVENT_BYTES_MAX);
         emit(s, kind, now, p != NULL ? p->pid : TERM_NONE, other, &label);
         buf_fini(&label);
     }
