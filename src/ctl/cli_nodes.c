@@ -60,6 +60,7 @@ static bool only_looks(const struct cli *cli)
 /* 0, or an exit code. */
 static int confirm(struct cli *cli, const struct targets *t)
 {
+    struct buf question = { 0 };
     char line[16] = "";
 
     if (cli->yes || t->n < 2 || only_looks(cli))
@@ -68,10 +69,12 @@ static int confirm(struct cli *cli, const struct targets *t)
         return cli_fail(cli, EXIT_USAGE, "RN0121", "the same with -y, or with --dry-run first",
                         "%s would change something on %zu nodes",
                         cli->cmd->name, t->n);
-    fprintf(stderr, "%s on", cli->cmd->name);
+    buf_printf(&question, "%s on", cli->cmd->name);
     for (size_t i = 0; i < t->n && i < 10; i++)
-        fprintf(stderr, " %s", t->names[i]);
-    fprintf(stderr, "%s (%zu nodes)? [y/N] ", t->n > 10 ? " ..." : "", t->n);
+        buf_printf(&question, " %s", t->names[i]);
+    buf_printf(&question, "%s (%zu nodes)? [y/N] ", t->n > 10 ? " ..." : "", t->n);
+    fputs(buf_cstr(&question), stderr);
+    buf_fini(&question);
     if (fgets(line, sizeof line, stdin) != NULL && (line[0] == 'y' || line[0] == 'Y'))
         return 0;
     fprintf(stderr, "nothing was done\n");
