@@ -352,7 +352,7 @@ ALWAYS_INLINE double double_of(uint64_t bits)
  * pointer in memory; naming machine registers that C calls preserve keeps all of them. Builds with
  * a sanitizer need rbp for themselves. */
 #if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(UBSAN_BUILD)
 #define PINNED(reg) __asm__(reg)
 #else
 #define PINNED(reg)
@@ -360,15 +360,21 @@ ALWAYS_INLINE double double_of(uint64_t bits)
 
 #ifdef __clang__
 #define NOCLONE
+#define NOT_OPTIMISED __attribute__((optnone))
 #else
 #define NOCLONE __attribute__((noclone))
+#define NOT_OPTIMISED __attribute__((optimize("O0")))
+#endif
+#ifndef UBSAN_BUILD
+#undef NOT_OPTIMISED
+#define NOT_OPTIMISED
 #endif
 
 /* The process costs no register: bodies reach it through the scheduler. */
 #define p (sc->current)
 
 /* Run the current process of s. With NULL: only tell where the handlers are. */
-static NOINLINE NOCLONE enum engine_result interpret(struct sched *const s)
+static NOINLINE NOCLONE NOT_OPTIMISED enum engine_result interpret(struct sched *const s)
 {
     static const int32_t labels[OP_VARIANTS] = {
 #include "vm/ops/op_labels.inc"
