@@ -162,18 +162,11 @@ bool table_is_object(const struct table *t, term object)
 
 static void insert_locked(struct table *t, term object, uint32_t hash)
 {
-    struct row *old;
-
     count_write(t, hash);
-    if (!is_ordered(t)) {
+    if (is_ordered(t))
+        ordered_insert(&t->ordered, object);
+    else
         set_insert_locked(&t->set, object, hash);
-        return;
-    }
-    old = ordered_find(&t->ordered, object_key(t, object));
-    /* the words of the old key stay where they are: only an identical key may be written over */
-    if (old == NULL || !term_eq(row_key(old, t->keypos), object_key(t, object)) ||
-        is_ptr(object_key(t, object)) || !row_refill(old, object))
-        ordered_insert(&t->ordered, row_new(object));
 }
 
 int table_insert(struct table *t, term object)

@@ -86,7 +86,7 @@ ALWAYS_INLINE uint32_t smalls_below(const term keys[NODE_KEYS], int64_t limit)
 }
 
 /* How many of the keys of leaf are < key. */
-static uint32_t leaf_below(const struct leaf *leaf, term key)
+ALWAYS_INLINE uint32_t leaf_below(const struct leaf *leaf, term key)
 {
     uint32_t lo = 0, hi = leaf->n;
 
@@ -104,7 +104,7 @@ static uint32_t leaf_below(const struct leaf *leaf, term key)
 }
 
 /* The child below which key belongs. */
-static uint32_t child_of(const struct inner *node, term key)
+ALWAYS_INLINE uint32_t child_of(const struct inner *node, term key)
 {
     uint32_t lo = 1, hi = node->n;
 
@@ -128,7 +128,7 @@ static bool leaf_spans(const struct leaf *leaf, term key)
            key_cmp(leaf->keys[leaf->n - 1], key) >= 0;
 }
 
-static struct leaf *leaf_find(struct ordered *o, term key, struct path *path)
+ALWAYS_INLINE struct leaf *leaf_find(struct ordered *o, term key, struct path *path)
 {
     void *node = o->root;
 
@@ -170,12 +170,16 @@ static struct place remember(struct ordered *o, struct place at)
     return at;
 }
 
-struct row *ordered_find(struct ordered *o, term key)
+struct row *ordered_search(struct ordered *o, term key)
 {
     struct leaf *leaf = leaf_find(o, key, NULL);
     uint32_t i = leaf_below(leaf, key);
 
-    return i < leaf->n && key_cmp(leaf->keys[i], key) == 0 ? leaf->rows[i] : NULL;
+    if (i >= leaf->n || key_cmp(leaf->keys[i], key) != 0)
+        return NULL;
+    if (LIKELY(leaf->keys[i] == key))
+        keycache_note(&o->cache, key, leaf->rows[i], count_get(o->count));
+    return leaf->rows[i];
 }
 
 /* --- inserting -------------------------------------------------------------------------------- */
@@ -273,7 +277,7 @@ static void path_add(struct ordered *o, struct path *path, term key, struct sepa
             inner_put(in, at, key, own, right);
             return;
         }
-        keep = at == in->n ? in->n - 1 : in->n / 2;
+        keep = at == in->n ? in->n - 1 : at == 1 ? 2 : in->n / 2;
         split = inner_split(in, keep, &up, &up_own);
         if (at <= keep)
             inner_put(in, at, key, own, right);
@@ -286,13 +290,21 @@ static void path_add(struct ordered *o, struct path *path, term key, struct sepa
     root_grow(o, key, own, right);
 }
 
+/* How many rows a full leaf keeps when it is split for a key that belongs at i. Rising and falling
+ * keys fill each leaf before they start the next. */
+static uint32_t leaf_keep(const struct leaf *leaf, uint32_t i)
+{
+    if (i == leaf->n && leaf->next == NULL)
+        return leaf->n;
+    return i == 0 && leaf->prev == NULL ? 0 : leaf->n / 2;
+}
+
 /* Split a full leaf and put the row into the half where it belongs. */
 static void leaf_split(struct ordered *o, struct path *path, struct leaf *leaf, uint32_t i,
                        term key, struct row *r)
 {
     struct leaf *right = leaf_new();
-    /* rising keys fill each leaf before they start the next */
-    uint32_t keep = i == leaf->n && leaf->next == NULL ? leaf->n : leaf->n / 2;
+    uint32_t keep = leaf_keep(leaf, i);
     struct separator *own;
     term up;
 
@@ -322,32 +334,87 @@ static int64_t row_words(const struct row *r)
     return (int64_t)(row_bytes(r) / sizeof(term));
 }
 
-void ordered_insert(struct ordered *o, struct row *r)
+/* The leaf at an end of the tree, when key lies beyond it and there is room for one more. */
+static struct leaf *leaf_beyond(struct ordered *o, term key, uint32_t *ret_i)
 {
-    struct path path;
-    term key = row_key(r, o->keypos);
-    struct leaf *leaf = leaf_find(o, key, &path);
-    uint32_t i = leaf_below(leaf, key);
+    struct leaf *last = o->last, *first = o->first;
+
+    *ret_i = last->n;
+    if (last->n > 0 && last->n < NODE_KEYS && key_cmp(last->keys[last->n - 1], key) < 0)
+        return last;
+    *ret_i = 0;
+    return first->n > 0 && first->n < NODE_KEYS && key_cmp(key, first->keys[0]) < 0 ? first : NULL;
+}
+
+/* with, whose key is equal, takes the place of the row at index i of leaf, which is freed. */
+static void leaf_replace(struct ordered *o, struct leaf *leaf, uint32_t i, struct row *with)
+{
+    struct row *old = leaf->rows[i];
+
+    keycache_forget(&o->cache, leaf->keys[i]);
+    leaf->rows[i] = with;
+    leaf->keys[i] = row_key(with, o->keypos);
+    leaf->is_small &= is_small(leaf->keys[i]);      /* 1.0 takes the place of 1 */
+    count_add(o->words, row_words(with) - row_words(old));
+    row_free(old);
+}
+
+/* A row for object in leaf, where its key belongs at i; path leads there if the leaf is full. */
+static void leaf_add(struct ordered *o, struct path *path, struct leaf *leaf, uint32_t i,
+                     term object)
+{
+    struct row *r = row_new(object);
 
     count_add(o->words, row_words(r));
-    if (i < leaf->n && key_cmp(leaf->keys[i], key) == 0) {
-        count_add(o->words, -row_words(leaf->rows[i]));
-        row_free(leaf->rows[i]);
-        leaf->rows[i] = r;
-        leaf->keys[i] = key;
-        leaf->is_small &= is_small(key);    /* 1.0 takes the place of 1 */
+    count_add(o->count, 1);
+    if (LIKELY(leaf->n < NODE_KEYS))
+        leaf_put(leaf, i, row_key(r, o->keypos), r);
+    else
+        leaf_split(o, path, leaf, i, row_key(r, o->keypos), r);
+}
+
+/* Can object be written over the row of an equal key? The words of the old key stay where they
+ * are, so only a key of one word can, and it must be the same. */
+static bool row_takes(struct ordered *o, struct row *r, term key, term object)
+{
+    return row_key(r, o->keypos) == key && !is_ptr(key) && row_refill(r, object);
+}
+
+void ordered_insert(struct ordered *o, term object)
+{
+    term key = tuple_elem(object, o->keypos - 1);
+    struct row *r = keycache_find(&o->cache, key);
+    struct path path;
+    struct leaf *leaf;
+    uint32_t i;
+
+    if (r != NULL && row_takes(o, r, key, object))
+        return;
+    leaf = leaf_beyond(o, key, &i);
+    if (leaf != NULL) {
+        leaf_add(o, NULL, leaf, i, object);
         return;
     }
-    count_add(o->count, 1);
-    if (leaf->n < NODE_KEYS)
-        leaf_put(leaf, i, key, r);
-    else
-        leaf_split(o, &path, leaf, i, key, r);
+    leaf = leaf_find(o, key, &path);
+    i = leaf_below(leaf, key);
+    if (i == leaf->n || key_cmp(leaf->keys[i], key) != 0) {
+        leaf_add(o, &path, leaf, i, object);
+        return;
+    }
+    if (leaf->keys[i] == key)
+        keycache_note(&o->cache, key, leaf->rows[i], count_get(o->count));
+    if (!row_takes(o, leaf->rows[i], key, object))
+        leaf_replace(o, leaf, i, row_new(object));
 }
 
 void ordered_replace(struct ordered *o, struct row *with)
 {
-    ordered_insert(o, with);
+    term key = row_key(with, o->keypos);
+    struct leaf *leaf = leaf_find(o, key, NULL);
+    uint32_t i = leaf_below(leaf, key);
+
+    ASSERT(i < leaf->n && key_cmp(leaf->keys[i], key) == 0);
+    leaf_replace(o, leaf, i, with);
 }
 
 /* --- removing --------------------------------------------------------------------------------- */
@@ -410,6 +477,7 @@ struct row *ordered_remove(struct ordered *o, term key)
     if (i >= leaf->n || key_cmp(leaf->keys[i], key) != 0)
         return NULL;
     r = leaf->rows[i];
+    keycache_forget(&o->cache, leaf->keys[i]);
     leaf->n--;
     memmove(&leaf->keys[i], &leaf->keys[i + 1], (leaf->n - i) * sizeof(term));
     memmove(&leaf->rows[i], &leaf->rows[i + 1], (leaf->n - i) * sizeof leaf->rows[0]);
@@ -573,10 +641,12 @@ void ordered_init(struct ordered *o, unsigned keypos)
     o->hint = NULL;
     o->root = o->first = o->last = leaf_new();
     o->count = o->words = 0;
+    keycache_init(&o->cache);
 }
 
 void ordered_fini(struct ordered *o)
 {
+    keycache_fini(&o->cache);
     tree_free(o);
 }
 
@@ -600,11 +670,13 @@ void ordered_move(struct ordered *o, struct ordered *to)
     to->root = o->root;
     to->first = o->first;
     to->last = o->last;
+    keycache_init(&to->cache);
+    keycache_fini(&o->cache);
     ordered_init(o, o->keypos);
 }
 
 void ordered_clear(struct ordered *o)
 {
-    tree_free(o);
+    ordered_fini(o);
     ordered_init(o, o->keypos);
 }

@@ -7,7 +7,7 @@
 #ifndef TABLE_ORDERED_H
 #define TABLE_ORDERED_H
 
-#include "table/row.h"
+#include "table/keycache.h"
 
 #define NODE_KEYS 32        /* rows of a leaf, children of an inner node */
 
@@ -28,6 +28,7 @@ struct ordered {
     struct leaf *first, *last;
     struct leaf *hint;      /* found last: walks by key stay in it for a while; NULL: none */
     uint32_t hint_i;        /* and where: looked at before it is believed */
+    struct keycache cache;  /* rows found lately by key */
     _Atomic int64_t count, words;   /* written under the lock, read without */
     _Atomic uint64_t reads, writes; /* so are these: by key, since the table was made */
 };
@@ -41,8 +42,19 @@ void ordered_move(struct ordered *o, struct ordered *to);
  * nodes are left (ordered_fini). */
 bool ordered_bury(struct ordered *o, unsigned n);
 
-struct row *ordered_find(struct ordered *o, term key);
-void ordered_insert(struct ordered *o, struct row *r);  /* takes r; replaces the row of an equal key */
+/* The row whose key equals this, found in the tree; NULL: none. */
+struct row *ordered_search(struct ordered *o, term key);
+/* The same. A key of one word that was found lately is found without the tree. */
+ALWAYS_INLINE struct row *ordered_find(struct ordered *o, term key)
+{
+    struct row *r = keycache_find(&o->cache, key);
+
+    return LIKELY(r != NULL) ? r : ordered_search(o, key);
+}
+
+/* Make object the one of its key: in the row of an equal key if it fits there, else in a new row.
+ * A key behind the last or before the first costs no search. */
+void ordered_insert(struct ordered *o, term object);
 struct row *ordered_remove(struct ordered *o, term key);/* gives the row; NULL: none */
 /* Put `with` where the row of the same key is, which is freed. */
 void ordered_replace(struct ordered *o, struct row *with);

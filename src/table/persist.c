@@ -452,7 +452,7 @@ static void put_rows(struct table *t, term objects, term key, uint32_t hash)
         return;
     for (; is_cons(objects); objects = cdr(objects)) {
         if (t->type == TABLE_ORDERED_SET)
-            ordered_insert(&t->ordered, row_new(car(objects)));
+            ordered_insert(&t->ordered, car(objects));
         else
             set_insert_locked(&t->set, car(objects), hash);
     }

@@ -346,6 +346,54 @@ static void number_keys(void **state)
     assert_true(table_delete(t));
 }
 
+/* The rows of the first n numbers but one are there, each under its own key. */
+static void check_numbers(struct table *t, int n, int gone)
+{
+    for (int i = 0; i < n; i++) {
+        term list = table_lookup(t, &heap, small_make(i));
+
+        assert_int_equal(list_length(list), i != gone);
+        if (i != gone)
+            assert_int_equal(small_val(tuple_elem(car(list), 1)), i + 1000);
+    }
+}
+
+/* Keys of an ordered_set that are asked for again and again (keycache.h) are found as they are
+ * now: removed, put back, replaced by an equal key of another kind, in a table that was emptied. */
+static void found_again(void **state)
+{
+    struct table *t;
+    int n = 120;
+
+    heap_bag_init(&heap);
+    t = new_table(TABLE_ORDERED_SET);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < n; i++)
+            table_insert(t, heap_tuple2(&heap, small_make(i), small_make(i + 1000)));
+        for (int i = 0; i < 5; i++)
+            check_numbers(t, n, -1);
+        for (int i = 0; i < n; i++) {
+            term one = heap_float(&heap, (double)i), object;
+
+            table_delete_key(t, small_make(i));
+            check_numbers(t, n, i);
+            object = heap_tuple3(&heap, one, small_make(i + 1000), ATOM_ok);
+            assert_int_equal(table_insert(t, object), 0);
+            check_numbers(t, n, -1);
+            assert_true(term_eq(car(table_lookup(t, &heap, small_make(i))), object));
+            object = heap_tuple2(&heap, small_make(i), small_make(i + 1000));
+            table_insert(t, object);
+            check_numbers(t, n, -1);
+            assert_true(term_eq(car(table_lookup(t, &heap, one)), object));
+        }
+        assert_int_equal(table_clear(t), n);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(table_member(t, small_make(i)), 0);
+    }
+    assert_true(table_delete(t));
+    heap_fini(&heap);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +401,7 @@ int main(void)
         cmocka_unit_test(duplicate_bag), cmocka_unit_test(ordered_large),
         cmocka_unit_test(select_ranges), cmocka_unit_test(names),
         cmocka_unit_test(rows_of_any_shape), cmocka_unit_test(number_keys),
+        cmocka_unit_test(found_again),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
