@@ -12,26 +12,9 @@ ALWAYS_INLINE term truth(bool b)
     return b ? ATOM_true : ATOM_false;
 }
 
-static bool may(struct process *p, struct table *t, enum ets_access access)
+term ets_no_table_cause(term id)
 {
-    uint8_t protection = atomic_load_explicit(&t->protection, memory_order_relaxed);
-
-    if (access == ETS_READ ? protection != TABLE_PRIVATE
-                           : access == ETS_WRITE && protection == TABLE_PUBLIC)
-        return true;
-    return atomic_load_explicit(&t->owner, memory_order_relaxed) == p->pid;
-}
-
-struct table *ets_find(struct process *p, term id, enum ets_access access, term *ret_cause)
-{
-    struct table *t = is_atom(id) ? table_by_name(id) : table_by_id(id);
-
-    if (t == NULL) {
-        *ret_cause = is_atom(id) || is_ref(id) ? ATOM_id : ATOM_type;
-        return NULL;
-    }
-    *ret_cause = ATOM_access;
-    return may(p, t, access) ? t : NULL;
+    return is_atom(id) || is_ref(id) ? ATOM_id : ATOM_type;
 }
 
 term ets_shown_id(struct process *p, struct table *t)

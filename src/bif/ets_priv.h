@@ -10,8 +10,29 @@
 
 enum ets_access { ETS_READ, ETS_WRITE, ETS_OWN };
 
+ALWAYS_INLINE bool ets_may(struct process *p, struct table *t, enum ets_access access)
+{
+    uint8_t protection = atomic_load_explicit(&t->protection, memory_order_relaxed);
+
+    if (access == ETS_READ ? LIKELY(protection != TABLE_PRIVATE)
+                           : access == ETS_WRITE && LIKELY(protection == TABLE_PUBLIC))
+        return true;
+    return atomic_load_explicit(&t->owner, memory_order_relaxed) == p->pid;
+}
+
+term ets_no_table_cause(term id);
+
 /* The table that id names, if p may do this with it. NULL: *ret_cause is why. */
-struct table *ets_find(struct process *p, term id, enum ets_access access, term *ret_cause);
+ALWAYS_INLINE struct table *ets_find(struct process *p, term id, enum ets_access access,
+                                     term *ret_cause)
+{
+    struct table *t = is_atom(id) ? table_by_name(id) : table_by_id(id);
+
+    if (LIKELY(t != NULL && ets_may(p, t, access)))
+        return t;
+    *ret_cause = t == NULL ? ets_no_table_cause(id) : ATOM_access;
+    return NULL;
+}
 
 /* Find the table or leave the built-in with badarg and its cause. */
 #define ETS_TABLE(p, var, id, access) \

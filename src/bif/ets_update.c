@@ -108,36 +108,13 @@ static bool ops_run(struct change *c, term object)
     return true;
 }
 
-/* A counter of one small number: no scratch copy. False: do it the long way. */
-static bool quick_counter(struct change *c, term object)
-{
-    term op, value;
-    int64_t pos;
-
-    if (!c->counters || !is_cons(c->ops) || !is_nil(cdr(c->ops)))
-        return false;
-    op = car(c->ops);
-    if (!is_tuple_n(op, 2) || !both_small(tuple_elem(op, 0), tuple_elem(op, 1)))
-        return false;
-    pos = small_val(tuple_elem(op, 0));
-    if (pos < 1 || pos > (int64_t)tuple_arity(object) || pos == c->keypos ||
-        !is_small(tuple_elem(object, pos - 1)))
-        return false;
-    if (!fits_small(small_val(tuple_elem(object, pos - 1)) + small_val(tuple_elem(op, 1))))
-        return false;
-    value = small_make(small_val(tuple_elem(object, pos - 1)) + small_val(tuple_elem(op, 1)));
-    tuple_elem(object, pos - 1) = value;
-    c->results = heap_cons(c->heap, value, TERM_NIL);
-    return true;
-}
-
 static term change_object(term object, void *ctx)
 {
     struct change *c = ctx;
     size_t n = tuple_arity(object);
     bool in_place = true;
 
-    if (quick_counter(c, object) || !ops_run(c, object))
+    if (!ops_run(c, object))
         return TERM_NONE;
     for (size_t i = 0; i < n && in_place; i++)
         in_place = tuple_elem(object, i) == tuple_elem(c->scratch, i) ||
@@ -200,18 +177,51 @@ static bool is_unique(const struct table *t)
         } \
     } while (0)
 
-static term update_counter(struct process *p, const term *a, term missing)
+/* A small number is added to a small number of the object. */
+struct bump {
+    uint32_t keypos;
+    int64_t  pos, incr;
+    term     value;         /* what it has become; TERM_NONE: nothing has changed */
+};
+
+static term bump_object(term object, void *ctx)
+{
+    struct bump *b = ctx;
+    term was;
+
+    if (UNLIKELY((uint64_t)b->pos > tuple_arity(object) || b->pos == b->keypos))
+        return TERM_NONE;
+    was = tuple_elem(object, b->pos - 1);
+    if (LIKELY(is_small(was) && fits_small(small_val(was) + b->incr)))
+        tuple_elem(object, b->pos - 1) = b->value = small_make(small_val(was) + b->incr);
+    return TERM_NONE;
+}
+
+/* TERM_NONE: it is no such counter, or there is more to be said; then nothing has changed. */
+static term bump(struct table *t, term key, term op)
+{
+    struct bump b = { t->keypos, (int64_t)t->keypos + 1, 0, TERM_NONE };
+
+    if (is_tuple_n(op, 2) && is_small(tuple_elem(op, 0))) {
+        b.pos = small_val(tuple_elem(op, 0));
+        op = tuple_elem(op, 1);
+    }
+    if (!is_small(op) || b.pos < 1)
+        return TERM_NONE;
+    b.incr = small_val(op);
+    table_update(t, key, bump_object, &b);
+    return b.value;
+}
+
+/* Any operations; missing: the object to start with if there is none, or TERM_NONE. */
+static NOINLINE term count(struct process *p, struct table *t, const term *a, term missing)
 {
     bool many = is_list(a[2]);
-    struct change c = { .heap = &p->heap, .counters = true, .scratch = TERM_NONE,
-                        .results = TERM_NIL, .cause = TERM_NONE };
+    struct change c = { .heap = &p->heap, .keypos = t->keypos, .counters = true,
+                        .scratch = TERM_NONE, .results = TERM_NIL, .cause = TERM_NONE };
     term cell[2], *at = cell, results = TERM_NIL;
     int rc;
-    ETS_TABLE(p, t, a[0], ETS_WRITE);
 
-    if (!is_unique(t))
-        return bif_badarg_cause(p, ATOM_table_type);
-    c.keypos = t->keypos;
     c.ops = many ? a[2] : cons_make(&at, a[2], TERM_NIL);
     if (list_length(c.ops) < 0 || (missing != TERM_NONE && !table_is_object(t, missing)))
         return bif_badarg(p);
@@ -226,6 +236,18 @@ static term update_counter(struct process *p, const term *a, term missing)
     for (term l = c.results; is_cons(l); l = cdr(l))
         results = heap_cons(&p->heap, car(l), results);
     return ets_written(p, t, results);
+}
+
+ALWAYS_INLINE term update_counter(struct process *p, const term *a, term missing)
+{
+    term result = TERM_NONE;
+    ETS_TABLE(p, t, a[0], ETS_WRITE);
+
+    if (!is_unique(t))
+        return bif_badarg_cause(p, ATOM_table_type);
+    if (LIKELY(t->persist == NULL && (missing == TERM_NONE || table_is_object(t, missing))))
+        result = bump(t, a[1], a[2]);
+    return LIKELY(result != TERM_NONE) ? result : count(p, t, a, missing);
 }
 
 term bif_ets_update_counter_3(struct process *p, const term *a)

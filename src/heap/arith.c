@@ -45,7 +45,11 @@ static term add_or_sub(struct heap *h, term a, term b, bool minus, term *ret_err
 {
     struct big_view x, y;
     double u, v;
+    int64_t i, j, sum;
 
+    if (term_to_int64(a, &i) && term_to_int64(b, &j) &&
+        !(minus ? __builtin_sub_overflow(i, j, &sum) : __builtin_add_overflow(i, j, &sum)))
+        return heap_int(h, sum);
     if (big_view(&x, a) && big_view(&y, b))
         return big_add(h, &x, &y, minus, ret_error);
     if (float_operands(a, b, &u, &v))

@@ -44,7 +44,10 @@ static term bitwise(struct heap *h, enum bit_op op, term a, term b, term *ret_er
     struct big_room r;
     mp_limb_t carry = 1;
     bool negative;
+    int64_t i, j;
 
+    if (term_to_int64(a, &i) && term_to_int64(b, &j))
+        return heap_int(h, (int64_t)bit_apply(op, (mp_limb_t)i, (mp_limb_t)j));
     if (!big_view(&x, a) || !big_view(&y, b)) {
         *ret_error = ATOM_badarith;
         return TERM_NONE;

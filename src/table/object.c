@@ -13,19 +13,30 @@
 
 /* --- locking: the stripe of a key, or the whole tree ------------------------------------------ */
 
-ALWAYS_INLINE bool key_lock(struct table *t, term key, uint32_t *ret_hash)
+struct held { struct guard *guard; uint32_t hash; bool here; };     /* hash: 0 in a tree */
+
+ALWAYS_INLINE struct guard *guard_of(struct table *t, uint32_t hash)
 {
-    if (is_ordered(t)) {
-        spin_lock(&t->ordered.lock);
-    } else {
-        *ret_hash = set_hash(key);
-        spin_lock(&set_stripe(&t->set, *ret_hash)->lock);
-    }
+    return is_ordered(t) ? &t->ordered.guard : &set_stripe(&t->set, hash)->guard;
+}
+
+/* here is false if the table is gone; it is locked even so. */
+ALWAYS_INLINE struct held key_lock(struct table *t, term key)
+{
+    uint32_t hash = is_ordered(t) ? 0 : set_hash(key);
+    struct held h = { guard_of(t, hash), hash, true };
+
+    spin_lock(&h.guard->lock);
     if (UNLIKELY(is_gone(t)))
-        return false;
-    if (UNLIKELY(t->persist != NULL))
-        persist_fault(t, key, is_ordered(t) ? 0 : *ret_hash);
-    return true;
+        h.here = false;
+    else if (UNLIKELY(t->persist != NULL))
+        persist_fault(t, key, hash);
+    return h;
+}
+
+ALWAYS_INLINE void key_unlock(const struct held *h)
+{
+    spin_unlock(&h->guard->lock);
 }
 
 /* The rows of these keys have changed: tell the store, under the same lock. */
@@ -39,18 +50,10 @@ static void stored_one(struct table *t, term key, uint32_t hash)
     persist_submit(t, &b);
 }
 
-ALWAYS_INLINE void key_unlock(struct table *t, uint32_t hash)
-{
-    if (is_ordered(t))
-        spin_unlock(&t->ordered.lock);
-    else
-        spin_unlock(&set_stripe(&t->set, hash)->lock);
-}
-
 static bool all_lock(struct table *t)
 {
     if (is_ordered(t))
-        spin_lock(&t->ordered.lock);
+        spin_lock(&t->ordered.guard.lock);
     else
         set_lock_all(&t->set);
     return !is_gone(t);
@@ -59,26 +62,9 @@ static bool all_lock(struct table *t)
 static void all_unlock(struct table *t)
 {
     if (is_ordered(t))
-        spin_unlock(&t->ordered.lock);
+        spin_unlock(&t->ordered.guard.lock);
     else
         set_unlock_all(&t->set);
-}
-
-/* Under the lock of the key. */
-ALWAYS_INLINE void count_read(struct table *t, uint32_t hash)
-{
-    if (is_ordered(t))
-        count_add(t->ordered.reads, 1);
-    else
-        count_add(set_stripe(&t->set, hash)->reads, 1);
-}
-
-ALWAYS_INLINE void count_write(struct table *t, uint32_t hash)
-{
-    if (is_ordered(t))
-        count_add(t->ordered.writes, 1);
-    else
-        count_add(set_stripe(&t->set, hash)->writes, 1);
 }
 
 ALWAYS_INLINE struct row *key_find(struct table *t, term key, uint32_t hash)
@@ -123,13 +109,13 @@ static void uses_sum(struct table *t, uint64_t *ret_reads, uint64_t *ret_writes)
 {
     *ret_reads = *ret_writes = 0;
     if (is_ordered(t)) {
-        *ret_reads = count_get(t->ordered.reads);
-        *ret_writes = count_get(t->ordered.writes);
+        *ret_reads = count_get(t->ordered.guard.reads);
+        *ret_writes = count_get(t->ordered.guard.writes);
         return;
     }
     for (unsigned i = 0; i < SET_STRIPES; i++) {
-        *ret_reads += count_get(t->set.stripe[i].reads);
-        *ret_writes += count_get(t->set.stripe[i].writes);
+        *ret_reads += count_get(t->set.stripe[i].guard.reads);
+        *ret_writes += count_get(t->set.stripe[i].guard.writes);
     }
 }
 
@@ -162,7 +148,6 @@ bool table_is_object(const struct table *t, term object)
 
 static void insert_locked(struct table *t, term object, uint32_t hash)
 {
-    count_write(t, hash);
     if (is_ordered(t))
         ordered_insert(&t->ordered, object);
     else
@@ -171,17 +156,17 @@ static void insert_locked(struct table *t, term object, uint32_t hash)
 
 int table_insert(struct table *t, term object)
 {
-    uint32_t hash = 0;
-    bool here = key_lock(t, object_key(t, object), &hash);
+    struct held h = key_lock(t, object_key(t, object));
 
-    if (here) {
-        insert_locked(t, object, hash);
-        stored_one(t, object_key(t, object), hash);
+    if (h.here) {
+        insert_locked(t, object, h.hash);
+        count_add(h.guard->writes, 1);
+        stored_one(t, object_key(t, object), h.hash);
     }
-    key_unlock(t, hash);
-    if (here && !is_ordered(t))
+    key_unlock(&h);
+    if (h.here && !is_ordered(t))
         set_grow(&t->set);
-    return here ? 0 : TABLE_GONE;
+    return h.here ? 0 : TABLE_GONE;
 }
 
 static uint32_t hash_of(struct table *t, term key)
@@ -217,8 +202,12 @@ static void insert_all_locked(struct table *t, term list)
 
     for (term l = list; is_cons(l); l = cdr(l), i++)
         objects[back ? n - 1 - i : i] = car(l);
-    for (i = 0; i < n; i++)
-        insert_locked(t, objects[i], hash_of(t, object_key(t, objects[i])));
+    for (i = 0; i < n; i++) {
+        uint32_t hash = hash_of(t, object_key(t, objects[i]));
+
+        insert_locked(t, objects[i], hash);
+        count_add(guard_of(t, hash)->writes, 1);
+    }
     mem_free(objects);
     if (UNLIKELY(t->persist != NULL))
         stored_list(t, list);
@@ -268,27 +257,26 @@ int table_insert_new_list(struct table *t, term list)
 
 int table_member(struct table *t, term key)
 {
-    uint32_t hash = 0;
-    bool here = key_lock(t, key, &hash);
-    bool found = here && key_find(t, key, hash) != NULL;
+    struct held h = key_lock(t, key);
+    bool found = h.here && key_find(t, key, h.hash) != NULL;
 
-    count_read(t, hash);
-    key_unlock(t, hash);
-    return here ? found : TABLE_GONE;
+    count_add(h.guard->reads, 1);
+    key_unlock(&h);
+    return h.here ? found : TABLE_GONE;
 }
 
-term table_lookup(struct table *t, struct heap *h, term key)
+term table_lookup(struct table *t, struct heap *heap, term key)
 {
-    uint32_t hash = 0;
+    struct held h = key_lock(t, key);
     term result = TERM_NONE;
 
-    if (key_lock(t, key, &hash)) {
-        struct row *r = key_find(t, key, hash);
+    if (LIKELY(h.here)) {
+        struct row *r = key_find(t, key, h.hash);
 
-        result = r == NULL ? TERM_NIL : objects_copy(t, h, r, key, hash);
-        count_read(t, hash);
+        result = r == NULL ? TERM_NIL : objects_copy(t, heap, r, key, h.hash);
+        count_add(h.guard->reads, 1);
     }
-    key_unlock(t, hash);
+    key_unlock(&h);
     return result;
 }
 
@@ -316,22 +304,22 @@ static term elements_copy(struct table *t, struct heap *h, struct row *r, term k
     return list;
 }
 
-term table_lookup_element(struct table *t, struct heap *h, term key, uint64_t pos,
+term table_lookup_element(struct table *t, struct heap *heap, term key, uint64_t pos,
                           bool *ret_found)
 {
-    uint32_t hash = 0;
+    struct held h = key_lock(t, key);
     term result = TERM_NONE;
 
     *ret_found = false;
-    if (key_lock(t, key, &hash)) {
-        struct row *r = key_find(t, key, hash);
+    if (LIKELY(h.here)) {
+        struct row *r = key_find(t, key, h.hash);
 
         *ret_found = r != NULL;
         if (r != NULL)
-            result = elements_copy(t, h, r, key, hash, pos);
-        count_read(t, hash);
+            result = elements_copy(t, heap, r, key, h.hash, pos);
+        count_add(h.guard->reads, 1);
     }
-    key_unlock(t, hash);
+    key_unlock(&h);
     return result;
 }
 
@@ -342,7 +330,6 @@ static void remove_locked(struct table *t, term key, uint32_t hash)
     struct row *r;
     struct row **link;
 
-    count_write(t, hash);
     if (is_ordered(t)) {
         r = ordered_remove(&t->ordered, key);
         if (r != NULL)
@@ -362,30 +349,31 @@ static void remove_locked(struct table *t, term key, uint32_t hash)
 
 int table_delete_key(struct table *t, term key)
 {
-    uint32_t hash = 0;
-    bool here = key_lock(t, key, &hash);
+    struct held h = key_lock(t, key);
 
-    if (here)
-        remove_locked(t, key, hash);
-    key_unlock(t, hash);
-    if (here && !is_ordered(t))
+    if (h.here)
+        remove_locked(t, key, h.hash);
+    count_add(h.guard->writes, 1);
+    key_unlock(&h);
+    if (h.here && !is_ordered(t))
         set_shrink(&t->set);
-    return here ? 0 : TABLE_GONE;
+    return h.here ? 0 : TABLE_GONE;
 }
 
-term table_take(struct table *t, struct heap *h, term key)
+term table_take(struct table *t, struct heap *heap, term key)
 {
-    uint32_t hash = 0;
+    struct held h = key_lock(t, key);
     term result = TERM_NONE;
 
-    if (key_lock(t, key, &hash)) {
-        struct row *r = key_find(t, key, hash);
+    if (h.here) {
+        struct row *r = key_find(t, key, h.hash);
 
-        result = r == NULL ? TERM_NIL : objects_copy(t, h, r, key, hash);
+        result = r == NULL ? TERM_NIL : objects_copy(t, heap, r, key, h.hash);
         if (r != NULL)
-            remove_locked(t, key, hash);
+            remove_locked(t, key, h.hash);
+        count_add(h.guard->writes, 1);
     }
-    key_unlock(t, hash);
+    key_unlock(&h);
     if (result != TERM_NONE && !is_ordered(t))
         set_shrink(&t->set);
     return result;
@@ -413,29 +401,28 @@ static bool set_delete_object(struct table *t, term object, term key, uint32_t h
 int table_delete_object(struct table *t, term object)
 {
     term key;
-    uint32_t hash = 0;
-    bool here;
+    struct held h;
 
     if (!table_is_object(t, object))
         return 0;
     key = object_key(t, object);
-    here = key_lock(t, key, &hash);
-    if (here && is_ordered(t)) {
+    h = key_lock(t, key);
+    if (h.here && is_ordered(t)) {
         struct row *r = ordered_find(&t->ordered, key);
 
         if (r != NULL && term_eq(row_object(r), object)) {
             row_free(ordered_remove(&t->ordered, key));
-            stored_one(t, key, hash);
+            stored_one(t, key, h.hash);
         }
-    } else if (here) {
-        if (set_delete_object(t, object, key, hash))
-            stored_one(t, key, hash);
+    } else if (h.here) {
+        if (set_delete_object(t, object, key, h.hash))
+            stored_one(t, key, h.hash);
     }
-    count_write(t, hash);
-    key_unlock(t, hash);
-    if (here && !is_ordered(t))
+    count_add(h.guard->writes, 1);
+    key_unlock(&h);
+    if (h.here && !is_ordered(t))
         set_shrink(&t->set);
-    return here ? 0 : TABLE_GONE;
+    return h.here ? 0 : TABLE_GONE;
 }
 
 int64_t table_clear(struct table *t)
@@ -457,9 +444,8 @@ int64_t table_clear(struct table *t)
 
 int table_update(struct table *t, term key, table_change *fn, void *ctx)
 {
-    uint32_t hash = 0;
-    bool here = key_lock(t, key, &hash);
-    struct row *r = here ? key_find(t, key, hash) : NULL;
+    struct held h = key_lock(t, key);
+    struct row *r = h.here ? key_find(t, key, h.hash) : NULL;
 
     if (r != NULL) {
         term object = fn(row_object(r), ctx);
@@ -468,12 +454,12 @@ int table_update(struct table *t, term key, table_change *fn, void *ctx)
         if (object != TERM_NONE && is_ordered(t))
             ordered_replace(&t->ordered, row_new(object));
         else if (object != TERM_NONE)
-            set_replace_locked(&t->set, set_find(&t->set, key, hash, false), row_new(object));
-        stored_one(t, key, hash);
+            set_replace_locked(&t->set, set_find(&t->set, key, h.hash, false), row_new(object));
+        stored_one(t, key, h.hash);
     }
-    count_write(t, hash);
-    key_unlock(t, hash);
-    return here ? r != NULL : TABLE_GONE;
+    count_add(h.guard->writes, 1);
+    key_unlock(&h);
+    return h.here ? r != NULL : TABLE_GONE;
 }
 
 /* --- walking by key --------------------------------------------------------------------------- */
@@ -503,7 +489,7 @@ static struct row *skip_ghosts(struct row *r)
 static term set_first_from(struct table *t, struct heap *h, uint64_t index, bool whole)
 {
     for (;; index++) {
-        struct spin *lock = &set_stripe(&t->set, (uint32_t)index)->lock;
+        struct spin *lock = &set_stripe(&t->set, (uint32_t)index)->guard.lock;
         struct row **bucket, *r;
         term result;
 
@@ -523,24 +509,24 @@ static term set_first_from(struct table *t, struct heap *h, uint64_t index, bool
     }
 }
 
-static term set_next(struct table *t, struct heap *h, term key, bool whole)
+static term set_next(struct table *t, struct heap *heap, term key, bool whole)
 {
-    uint32_t hash = 0;
+    struct held h = key_lock(t, key);
+    struct row **link = h.here ? set_find(&t->set, key, h.hash, true) : NULL, *r;
     uint64_t index;
-    struct row **link, *r;
     term result;
 
-    if (!key_lock(t, key, &hash) || (link = set_find(&t->set, key, hash, true)) == NULL) {
-        key_unlock(t, hash);
+    if (link == NULL) {
+        key_unlock(&h);
         return TERM_NONE;
     }
-    count_read(t, hash);
-    index = set_index(&t->set, hash);
-    for (r = *link; r != NULL && (r->ghost || set_same_key(&t->set, r, key, hash)); r = r->next) {
+    count_add(h.guard->reads, 1);
+    index = set_index(&t->set, h.hash);
+    for (r = *link; r != NULL && (r->ghost || set_same_key(&t->set, r, key, h.hash)); r = r->next) {
     }
-    result = r == NULL ? TERM_NIL : found_key(t, h, r, r->hash, whole);
-    key_unlock(t, hash);
-    return r == NULL ? set_first_from(t, h, index + 1, whole) : result;
+    result = r == NULL ? TERM_NIL : found_key(t, heap, r, r->hash, whole);
+    key_unlock(&h);
+    return r == NULL ? set_first_from(t, heap, index + 1, whole) : result;
 }
 
 enum where { FIRST, LAST, NEXT, PREV };
@@ -551,14 +537,14 @@ static term ordered_at(struct table *t, struct heap *h, enum where where, term k
     struct place at;
     term result = TERM_NIL;
 
-    spin_lock(&o->lock);
+    spin_lock(&o->guard.lock);
     if (!is_gone(t)) {
         at = where == FIRST ? ordered_first(o) : where == LAST ? ordered_last(o) :
              where == NEXT ? ordered_after(o, key, false) : ordered_before(o, key, false);
         result = found_key(t, h, place_row(at), 0, whole);
-        count_read(t, 0);
+        count_add(o->guard.reads, 1);
     }
-    spin_unlock(&o->lock);
+    spin_unlock(&o->guard.lock);
     return result;
 }
 
@@ -590,14 +576,14 @@ static term ordered_slot(struct table *t, struct heap *h, uint64_t n, bool *ret_
     term result = TERM_NONE;
     struct leaf *leaf;
 
-    spin_lock(&o->lock);
+    spin_lock(&o->guard.lock);
     *ret_end = (int64_t)n == o->count;
     if ((int64_t)n < o->count) {
         for (leaf = o->first; n >= leaf->n; leaf = leaf->next)
             n -= leaf->n;
         result = heap_cons(h, row_copy(leaf->rows[n], h), TERM_NIL);
     }
-    spin_unlock(&o->lock);
+    spin_unlock(&o->guard.lock);
     return result;
 }
 
@@ -609,7 +595,7 @@ term table_slot(struct table *t, struct heap *h, uint64_t n, bool *ret_end)
 
     if (is_ordered(t))
         return ordered_slot(t, h, n, ret_end);
-    lock = &set_stripe(&t->set, (uint32_t)n)->lock;
+    lock = &set_stripe(&t->set, (uint32_t)n)->guard.lock;
     spin_lock(lock);
     *ret_end = n == atomic_load(&t->set.buckets);
     bucket = is_gone(t) ? NULL : set_bucket(&t->set, n);
@@ -779,17 +765,16 @@ static int set_select(struct table *t, struct select *s)
     size_t nkeys = exact_keys(t, s, keys);
 
     for (size_t i = 0; i < nkeys; i++) {
-        uint32_t hash = 0;
-        struct row **first;
+        struct held h = key_lock(t, keys[i]);
+        struct row **first = h.here ? set_find(&t->set, keys[i], h.hash, true) : NULL;
 
-        if (key_lock(t, keys[i], &hash) &&
-            (first = set_find(&t->set, keys[i], hash, true)) != NULL)
-            bucket_select(t, s, first, keys[i], hash);
-        key_unlock(t, hash);
+        if (first != NULL)
+            bucket_select(t, s, first, keys[i], h.hash);
+        key_unlock(&h);
     }
     s->done = nkeys > 0;
     while (!s->done) {
-        struct spin *lock = &set_stripe(&t->set, (uint32_t)s->bucket)->lock;
+        struct spin *lock = &set_stripe(&t->set, (uint32_t)s->bucket)->guard.lock;
         struct row **bucket;
 
         spin_lock(lock);
@@ -888,13 +873,13 @@ static int ordered_select(struct table *t, struct select *s)
     bool more = true, gone = false;
 
     while (more && !gone && !is_enough(s)) {
-        spin_lock(&o->lock);
+        spin_lock(&o->guard.lock);
         gone = is_gone(t);
         if (!gone) {
             more = ordered_rows(t, s, ranged, &range);
             stored_now(t, s);
         }
-        spin_unlock(&o->lock);
+        spin_unlock(&o->guard.lock);
     }
     s->done = !more;
     return gone ? TABLE_GONE : 0;

@@ -21,8 +21,8 @@ struct leaf {
 };
 
 struct ordered {
+    struct guard guard;
     uint32_t keypos;
-    struct spin lock;
     unsigned height;        /* inner levels above the leaves */
     void    *root;          /* a leaf when height is 0 */
     struct leaf *first, *last;
@@ -30,7 +30,6 @@ struct ordered {
     uint32_t hint_i;        /* and where: looked at before it is believed */
     struct keycache cache;  /* rows found lately by key */
     _Atomic int64_t count, words;   /* written under the lock, read without */
-    _Atomic uint64_t reads, writes; /* so are these: by key, since the table was made */
 };
 
 void ordered_init(struct ordered *o, unsigned keypos);

@@ -270,13 +270,13 @@ static int check_bag_key(struct table *t, term object)
     term key = tuple_elem(object, t->keypos - 1);
     uint32_t hash = set_hash(key);
 
-    spin_lock(&set_stripe(&t->set, hash)->lock);
+    spin_lock(&set_stripe(&t->set, hash)->guard.lock);
     link = set_find(&t->set, key, hash, true);
     for (struct row *r = link == NULL ? NULL : *link;
          r != NULL && set_same_key(&t->set, r, key, hash); r = r->next)
         bytes += r->offheap == NULL ? 9 * (size_t)r->words
                                     : etf_size(row_object(r), 0, ETF_MINOR_DEFAULT);
-    spin_unlock(&set_stripe(&t->set, hash)->lock);
+    spin_unlock(&set_stripe(&t->set, hash)->guard.lock);
     return bytes > STORE_VALUE_MAX / 2 ? -ERR_LIMIT : 0;
 }
 
@@ -516,7 +516,7 @@ static void load_row(struct table *t, struct heap *bag, const uint8_t *value, si
     key = tuple_elem(car(objects), t->keypos - 1);
     if (t->type != TABLE_ORDERED_SET)
         hash = set_hash(key);
-    lock = t->type == TABLE_ORDERED_SET ? &t->ordered.lock : &set_stripe(&t->set, hash)->lock;
+    lock = t->type == TABLE_ORDERED_SET ? &t->ordered.guard.lock : &set_stripe(&t->set, hash)->guard.lock;
     spin_lock(lock);
     if (!atomic_load(&t->deleted))
         put_rows(t, objects, key, hash);

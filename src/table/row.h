@@ -70,4 +70,11 @@ ALWAYS_INLINE void spin_unlock(struct spin *s)
     atomic_store_explicit(&s->held, 0, memory_order_release);
 }
 
+/* What guards the rows of a stripe or of a tree, with its uses: by key, since the table was made.
+ * The numbers are written under the lock and read without. */
+struct guard {
+    struct spin lock;
+    _Atomic uint64_t reads, writes;
+};
+
 #endif

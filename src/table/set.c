@@ -48,13 +48,13 @@ static uint64_t level_of(uint64_t buckets)
 void set_lock_all(struct set *s)
 {
     for (unsigned i = 0; i < SET_STRIPES; i++)
-        spin_lock(&s->stripe[i].lock);
+        spin_lock(&s->stripe[i].guard.lock);
 }
 
 void set_unlock_all(struct set *s)
 {
     for (unsigned i = 0; i < SET_STRIPES; i++)
-        spin_unlock(&s->stripe[i].lock);
+        spin_unlock(&s->stripe[i].guard.lock);
 }
 
 int64_t set_count(const struct set *s)
@@ -191,12 +191,12 @@ static void set_split(struct set *s)
 
     if (*segment == NULL)
         *segment = MEM_NEW_ARRAY(struct row *, level);
-    spin_lock(&st->lock);
+    spin_lock(&st->guard.lock);
     if (atomic_load(&s->fixed) == 0) {
         bucket_split(bucket_at(s, buckets - level), &(*segment)[offset], 2 * level - 1, buckets);
         atomic_store_explicit(&s->buckets, buckets + 1, memory_order_release);
     }
-    spin_unlock(&st->lock);
+    spin_unlock(&st->guard.lock);
 }
 
 void set_grow(struct set *s)
@@ -224,7 +224,7 @@ static void set_join(struct set *s)
     struct set_stripe *st = set_stripe(s, (uint32_t)last);
     struct row **end;
 
-    spin_lock(&st->lock);
+    spin_lock(&st->guard.lock);
     if (atomic_load(&s->fixed) == 0) {
         struct row **from = bucket_at(s, last);
 
@@ -234,7 +234,7 @@ static void set_join(struct set *s)
         *from = NULL;
         atomic_store_explicit(&s->buckets, last, memory_order_release);
     }
-    spin_unlock(&st->lock);
+    spin_unlock(&st->guard.lock);
 }
 
 /* Give the memory of segments back that have had no bucket for a whole level. Under all locks:
@@ -272,7 +272,7 @@ void set_sweep(struct set *s)
 
         if (count_get(st->ghosts) == 0)
             continue;
-        spin_lock(&st->lock);
+        spin_lock(&st->guard.lock);
         for (struct row **link = bucket_at(s, i); *link != NULL;) {
             struct row *r = *link;
 
@@ -285,7 +285,7 @@ void set_sweep(struct set *s)
                 link = &r->next;
             }
         }
-        spin_unlock(&st->lock);
+        spin_unlock(&st->guard.lock);
     }
 }
 
@@ -294,15 +294,12 @@ static void rows_drop(struct set *s)
     uint64_t buckets = atomic_load(&s->buckets);
 
     for (uint64_t i = 0; i < buckets; i++) {
-        struct row *r = *bucket_at(s, i);
+        struct row **first = i < SET_STRIPES ? &s->first[i] : bucket_at(s, i);
 
-        while (r != NULL) {
-            struct row *next = r->next;
-
+        for (struct row *r = TAKE(*first), *next; r != NULL; r = next) {
+            next = r->next;
             row_free(r);
-            r = next;
         }
-        *bucket_at(s, i) = NULL;
     }
 }
 

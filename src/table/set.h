@@ -17,12 +17,11 @@
 #define SET_SEGMENTS 40
 
 struct set_stripe {
-    struct spin lock;
+    struct guard guard;
     /* Written under the lock; others add them up without it, so stores are plain but whole. */
     _Atomic uint32_t ghosts;    /* rows kept only because the table is fixed */
     _Atomic int64_t  count;     /* rows that are not ghosts */
     _Atomic int64_t  words;     /* of all rows, headers included */
-    _Atomic uint64_t reads, writes;     /* by key, since the table was made */
 };
 
 struct set {

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/epoch.h"
+#include "base/slab.h"
 #include "term/atom.h"
 #include "term/ids.h"
 
@@ -111,39 +112,35 @@ static void name_drop(term name)
 
 /* --- identifiers ------------------------------------------------------------------------------ */
 
-#define blob_table(b) (*(struct table **)(void *)(b)->data)
-
 static void table_free(void *ptr)
 {
     struct table *t = ptr;
 
     persist_free(t);
-    mem_free(t);
+    slab_free(t, sizeof *t);
 }
 
-static void table_dtor(struct blob *b)
+void table_blob_dtor(struct blob *b)
 {
-    /* others may have got the pointer by name: they are in an epoch */
-    epoch_retire(blob_table(b), table_free);
-}
+    struct table *t = blob_table(b);
 
-struct table *table_of_blob(struct blob *b)
-{
-    struct table *t = b->dtor == table_dtor ? blob_table(b) : NULL;
-
-    return t == NULL || atomic_load(&t->deleted) ? NULL : t;
+    /* who got the pointer without a reference is in an epoch; nobody new gets it any more */
+    if (atomic_load(&t->is_lent))
+        epoch_retire(t, table_free);
+    else
+        table_free(t);
 }
 
 /* An identifier that came back from a file or a message is a plain reference with the number of
  * the magic one. Rare, so all tables are looked through. */
-static struct table *table_by_number(term ref)
+struct table *table_by_number(term ref)
 {
     uint32_t want[REF_WORDS_MAX], has[REF_WORDS_MAX];
     struct table *t;
     term words[MAGIC_WORDS], id = box_term(words);
 
     words[0] = header_make(HK_MAGIC, MAGIC_WORDS - 1);
-    if (ref_words(ref, want) != 3)
+    if (!is_imm_ref(ref) || ref_words(ref, want) != 3)
         return NULL;
     pthread_mutex_lock(&tables_lock);
     for (t = tables; t != NULL; t = t->next) {
@@ -152,15 +149,10 @@ static struct table *table_by_number(term ref)
         if (memcmp(want, has, 3 * sizeof has[0]) == 0)
             break;
     }
+    if (t != NULL)
+        atomic_store(&t->is_lent, true);
     pthread_mutex_unlock(&tables_lock);
     return t;
-}
-
-struct table *table_by_id(term id)
-{
-    if (LIKELY(box_is(id, HK_MAGIC)))
-        return table_of_blob(magic_blob(id));
-    return is_imm_ref(id) ? table_by_number(id) : NULL;
 }
 
 term table_id(struct table *t, struct heap *h)
@@ -180,7 +172,7 @@ static struct { struct spin lock; struct holding *_Atomic first; } holders[HOLDE
 
 static void holding_add(term pid, struct table *t, bool owns)
 {
-    struct holding *h = MEM_NEW(struct holding);
+    struct holding *h = slab_alloc(sizeof *h);
 
     *h = (struct holding){ NULL, pid, t, owns };
     spin_lock(&holder_of(pid)->lock);
@@ -202,7 +194,7 @@ static void holding_remove(term pid, struct table *t, bool owns)
     else if (h != NULL)
         atomic_store(&holder_of(pid)->first, h->next);
     spin_unlock(&holder_of(pid)->lock);
-    mem_free(h);
+    slab_free(h, sizeof *h);
 }
 
 static struct table *holding_find(term pid, bool owns)
@@ -217,6 +209,8 @@ static struct table *holding_find(term pid, bool owns)
         if (h->pid == pid && h->owns == owns)
             break;
     t = h == NULL ? NULL : h->table;
+    if (t != NULL)
+        atomic_store(&t->is_lent, true);
     spin_unlock(&holder_of(pid)->lock);
     return t;
 }
@@ -260,8 +254,9 @@ static void heir_put(struct table *t, term heir, term data)
 /* All but what others can see. */
 static struct table *table_make(term name, term owner, const struct table_options *opt)
 {
-    struct table *t = MEM_NEW(struct table);
+    struct table *t = slab_alloc(sizeof *t);
 
+    memset(t, 0, sizeof *t);
     t->type = opt->type;
     t->keypos = opt->keypos;
     t->seen_ns = clock_monotonic_ns();
@@ -272,6 +267,7 @@ static struct table *table_make(term name, term owner, const struct table_option
     t->persist = opt->persist;
     atomic_init(&t->name, name);
     atomic_init(&t->named, opt->named);
+    atomic_init(&t->is_lent, opt->named);
     atomic_init(&t->protection, opt->protection);
     atomic_init(&t->owner, owner);
     heir_put(t, opt->heir, opt->heir_data);
@@ -281,7 +277,7 @@ static struct table *table_make(term name, term owner, const struct table_option
         set_init(&t->set, t->keypos, t->type != TABLE_SET, t->type == TABLE_DUPLICATE_BAG);
     t->id = blob_new(sizeof(struct table *));
     blob_table(t->id) = t;
-    t->id->dtor = table_dtor;
+    t->id->dtor = table_blob_dtor;
     return t;
 }
 
@@ -400,16 +396,18 @@ bool table_delete(struct table *t)
     spin_unlock(&t->meta);
     /* whoever waits for a lock finds the mark when it gets it, and does nothing */
     if (t->type == TABLE_ORDERED_SET) {
-        spin_lock(&t->ordered.lock);
-        table_empty_locked(t);
+        spin_lock(&t->ordered.guard.lock);
+        if (table_size(t) >= BURY_ROWS)
+            table_empty_locked(t);
         ordered_fini(&t->ordered);
         t->ordered.root = t->ordered.first = t->ordered.last = NULL;
-        spin_unlock(&t->ordered.lock);
+        spin_unlock(&t->ordered.guard.lock);
     } else {
         spin_lock(&t->set.growing);     /* for ever: nothing grows any more */
         set_lock_all(&t->set);
         atomic_store(&t->set.fixed, 0);
-        table_empty_locked(t);
+        if (table_size(t) >= BURY_ROWS)
+            table_empty_locked(t);
         set_fini(&t->set);
         atomic_store(&t->set.buckets, SET_STRIPES);
         set_unlock_all(&t->set);
@@ -438,8 +436,10 @@ term table_all(struct heap *h)
     term list = TERM_NIL;
 
     pthread_mutex_lock(&tables_lock);
-    for (struct table *t = tables; t != NULL; t = t->next)
+    for (struct table *t = tables; t != NULL; t = t->next) {
+        atomic_store(&t->is_lent, true);    /* to its owner, if another deletes it now */
         list = heap_cons(h, atomic_load(&t->named) ? atomic_load(&t->name) : table_id(t, h), list);
+    }
     pthread_mutex_unlock(&tables_lock);
     return list;
 }

@@ -3,8 +3,8 @@
  * table.h - tables of terms, shared between processes (ETS)
  *
  * Any thread that is online (base/epoch.h) may call. A table is found by its name or through the
- * blob of its identifier; the struct lives as long as a reference to the blob, its rows until
- * table_delete. A call that comes too late finds the table empty and says TABLE_GONE.
+ * blob of its identifier; the struct lives as long as a reference to the blob, and for who got it
+ * in another way until its thread is quiescent; its rows live until table_delete. A call that comes too late finds the table empty and says TABLE_GONE.
  *
  * Keys and objects are copied in and out. Who may do what is the caller's business: it knows
  * processes, this room does not.
@@ -30,12 +30,14 @@ struct table {
     bool     compressed, read_concurrency, decentralized_counters;
     term     write_concurrency;         /* true, false or auto */
     struct blob *id;                    /* our own reference while not deleted */
+    struct persist *persist;            /* NULL: in memory only (persist.h) */
     /* --- [any] --- */
     _Atomic term name;
     _Atomic bool named;
     _Atomic uint8_t protection;
     _Atomic term owner;                 /* local pid; undefined: persistent, waits for one */
     _Atomic bool deleted;
+    _Atomic bool is_lent;               /* somebody got it without a reference to id */
     /* --- [lk meta] --- */
     struct spin meta;
     term     heir;                      /* local pid or the atom none */
@@ -44,7 +46,6 @@ struct table {
     int64_t  fixed_mono_ns, fixed_system_ns;
     int64_t  seen_ns;                   /* when table_rates was asked, and what it saw */
     uint64_t seen_reads, seen_writes;
-    struct persist *persist;            /* constant; NULL: in memory only (persist.h) */
     /* --- [lk tables] --- */
     struct table *next, *prev;
     union {
@@ -74,8 +75,25 @@ struct table *table_new(term name, term owner, const struct table_options *opt);
 struct table *table_new_hidden(const struct table_options *opt);
 void table_free_hidden(struct table *t);    /* nobody else has it */
 struct table *table_by_name(term name);
-struct table *table_by_id(term id);         /* id may be any term */
-struct table *table_of_blob(struct blob *b);        /* NULL: of no table, or deleted */
+
+void table_blob_dtor(struct blob *b);       /* that of the blobs of tables, and of no others */
+#define blob_table(b) (*(struct table **)(void *)(b)->data)
+
+/* NULL: the blob of no table, or of a deleted one. */
+ALWAYS_INLINE struct table *table_of_blob(struct blob *b)
+{
+    struct table *t = LIKELY(b->dtor == table_blob_dtor) ? blob_table(b) : NULL;
+
+    return t == NULL || atomic_load_explicit(&t->deleted, memory_order_relaxed) ? NULL : t;
+}
+
+struct table *table_by_number(term id);     /* an identifier that has lost its blob */
+/* id may be any term. */
+ALWAYS_INLINE struct table *table_by_id(term id)
+{
+    return LIKELY(box_is(id, HK_MAGIC)) ? table_of_blob(magic_blob(id)) : table_by_number(id);
+}
+
 term table_id(struct table *t, struct heap *h);     /* the magic reference */
 /* Give an unnamed or a named table another name; false: taken. */
 bool table_rename(struct table *t, term name);
