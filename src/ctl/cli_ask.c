@@ -83,6 +83,17 @@ static int read_folder(struct cli *cli, struct cli_files *fs, const char *path)
     return rc;
 }
 
+static int nothing_read(struct cli *cli)
+{
+    char *project = mem_printf("%s/rnode.project", cli->args[0]);
+    char *hint = access(project, F_OK) == 0 ? mem_printf("cd %s && rata deploy", cli->args[0]) : NULL;
+    int rc = cli_fail(cli, EXIT_NO_INPUT, "RN0206", hint, "no .beam file in %s", cli->args[0]);
+
+    mem_free(hint);
+    mem_free(project);
+    return rc;
+}
+
 static int files_read(struct cli *cli, struct cli_files *fs)
 {
     int rc = 0;
@@ -95,9 +106,7 @@ static int files_read(struct cli *cli, struct cli_files *fs)
         else
             rc = read_file(cli, fs, cli->args[i]);
     }
-    if (rc == 0 && fs->n == 0)
-        rc = cli_fail(cli, EXIT_NO_INPUT, "RN0206", NULL, "no .beam file in %s", cli->args[0]);
-    return rc;
+    return rc == 0 && fs->n == 0 ? nothing_read(cli) : rc;
 }
 
 static void files_fini(struct cli_files *fs)

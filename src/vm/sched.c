@@ -777,6 +777,7 @@ static void *sched_main(void *arg)
     snprintf(name, sizeof name, "sched-%u", s->index);
     pthread_setname_np(pthread_self(), name);
     sched_self = s;
+    clock_note(s->priv);
     epoch_online();
     world_enter();
     while (!atomic_load_explicit(&stop_requested, memory_order_relaxed))

@@ -79,6 +79,7 @@ static void nearest_words(void **state)
     assert_string_equal(suggest_nearest("stauts", known, 5), "status");
     assert_string_equal(suggest_nearest("mapsize", known, 5), "map_size");
     assert_string_equal(suggest_nearest("tre", known, 5), "tree");
+    assert_null(suggest_nearest("foo", (const char *const[]){ "top" }, 1));
     assert_null(suggest_nearest("xylophone", known, 5));
 }
 
