@@ -331,6 +331,7 @@ term bif_group_leader_2(struct process *p, const term *a)
     q = process_lookup(a[1]);
     if (q == NULL)
         return bif_badarg(p);
+    p->has_spawned |= a[0] == p->group_leader;
     signal_send(q, sig_new_copy(SIG_GROUP_LEADER, p->pid, TERM_NONE, a[0]));
     return ATOM_true;
 }

@@ -19,7 +19,6 @@
 #include "vm/bif.h"
 #include "vm/code.h"
 #include "vm/inspect.h"
-#include "vm/process.h"
 #include "vm/sched.h"
 
 #include <errno.h>
@@ -149,19 +148,28 @@ void stack_print(struct buf *out, term stack, const char *indent)
 
 /* --- the table ---------------------------------------------------------------------- */
 
-/* Take the run with this id or, when id is 0, of this pid. NULL: it was reported already. */
-static struct run *run_take(uint64_t id, term pid)
+/* Under the lock: the leader of a run whose process p ends or has ended. */
+static void leader_leave(term leader, const struct process *p)
+{
+    if (!p->has_spawned)
+        io_leader_stop(leader);
+    else if (runs.nidle < IDLE_LEADERS_MAX)
+        runs.idle[runs.nidle++] = leader;
+}
+
+/* Take the run of p with this id or, when id is 0, of its pid. NULL: it was reported already. */
+static struct run *run_take(uint64_t id, const struct process *p)
 {
     struct run *found = NULL;
 
     pthread_mutex_lock(&runs.lock);
     for (struct run **at = &runs.first; *at != NULL; at = &(*at)->next) {
-        if (id != 0 ? (*at)->id == id : (*at)->pid == pid) {
+        if (id != 0 ? (*at)->id == id : (*at)->pid == p->pid) {
             found = *at;
             *at = found->next;
             atomic_fetch_sub_explicit(&runs.count, 1, memory_order_relaxed);
-            if (found->leader != TERM_NONE && runs.nidle < IDLE_LEADERS_MAX)
-                runs.idle[runs.nidle++] = found->leader;
+            if (found->leader != TERM_NONE)
+                leader_leave(found->leader, p);
             break;
         }
     }
@@ -183,9 +191,9 @@ static void run_report(struct run *r, enum run_end end, struct buf *text, struct
     mem_free(r);
 }
 
-static struct run *run_of_arg(term id)
+static struct run *run_of_arg(const struct process *p, term id)
 {
-    return is_small(id) ? run_take((uint64_t)small_val(id), TERM_NONE) : NULL;
+    return is_small(id) ? run_take((uint64_t)small_val(id), p) : NULL;
 }
 
 /* Reductions of p, with those of the slice it is in. */
@@ -199,7 +207,7 @@ static uint64_t spent(const struct process *p)
 /* rnode_native:done(Id, Value) */
 static term native_done(struct process *p, const term *a)
 {
-    struct run *r = run_of_arg(a[0]);
+    struct run *r = run_of_arg(p, a[0]);
     struct buf text = { 0 }, trace = { 0 };
 
     if (r == NULL)
@@ -212,7 +220,7 @@ static term native_done(struct process *p, const term *a)
 /* rnode_native:raised(Id, Class, Reason, Stack) */
 static term native_raised(struct process *p, const term *a)
 {
-    struct run *r = run_of_arg(a[0]);
+    struct run *r = run_of_arg(p, a[0]);
     struct buf text = { 0 }, trace = { 0 };
 
     if (r == NULL)
@@ -223,7 +231,7 @@ static term native_raised(struct process *p, const term *a)
     return ATOM_ok;
 }
 
-void run_process_exited(term pid, term reason)
+void run_process_exited(const struct process *p)
 {
     struct run *r;
     struct buf text = { 0 }, trace = { 0 };
@@ -232,17 +240,17 @@ void run_process_exited(term pid, term reason)
      * exits, so it is seen; a stale count of others only costs a look under the lock */
     if (atomic_load_explicit(&runs.count, memory_order_relaxed) == 0)
         return;
-    r = run_take(0, pid);
+    r = run_take(0, p);
     if (r == NULL)
         return;
-    term_print(&text, reason, PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
+    term_print(&text, p->exit_reason, PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
     run_report(r, RUN_EXITED, &text, &trace, 0);
 }
 
 /* --- output ----------------------------------------------------------------------------
- * Each run that wants its output has a leader of its own. When the run is over the leader stays:
- * processes that the run started may go on and print, which then goes to the node's console. Now
- * and then the leaders that no process has any more are ended.
+ * Each run that wants its output has a leader of its own. If the run started processes its leader
+ * stays when it is over: they may go on and print, which then goes to the node's console. Now and
+ * then the leaders that no process has any more are ended.
  */
 
 bool run_output(term leader, const char *data, size_t len)

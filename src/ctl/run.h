@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "term/syntax.h"
 #include "term/term.h"
+#include "vm/process.h"
 
 enum run_end { RUN_VALUE, RUN_RAISED, RUN_EXITED };
 
@@ -57,7 +58,7 @@ MUST_CHECK int run_on_load(term module, struct buf *text);
 /* Kill the process of a run that has not ended. Any thread. */
 void run_kill(uint64_t id);
 /* Every process's end passes here (vm_exit_hook). Any scheduler. */
-void run_process_exited(term pid, term reason);
+void run_process_exited(const struct process *p);
 
 /* An exception as text: "error: badarith", and its stack, a line for each entry. */
 void exception_print(struct buf *out, term class, term reason, size_t max_bytes);

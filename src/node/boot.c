@@ -29,7 +29,7 @@ static bool (*bif_exit_hook)(struct process *p);
 /* Tell the run, if this is one, then let the built-ins give the tables away. */
 static bool on_process_exit(struct process *p)
 {
-    run_process_exited(p->pid, p->exit_reason);
+    run_process_exited(p);
     return bif_exit_hook != NULL && bif_exit_hook(p);
 }
 

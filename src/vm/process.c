@@ -262,6 +262,8 @@ static void process_start(struct process *p, struct process *parent,
 {
     struct monitor_options mopt = { ALIAS_NONE, ATOM_DOWN };
 
+    if (parent != NULL)
+        parent->has_spawned = true;
     if (parent != NULL && opt != NULL && (opt->flags & SPAWN_LINK) != 0) {
         relation_add(parent, relation_key(REL_LINK, p->pid), p->pid);
         relation_add(p, relation_key(REL_LINK, parent->pid), parent->pid);

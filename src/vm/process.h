@@ -71,7 +71,8 @@ struct process {
     uint8_t  action;                /* [own] enum bif_action of the last built-in */
     uint8_t  prio;                  /* [own] */
     bool     trap_exit;             /* [own] */
-    bool     msgq_off_heap;         /* [own] */
+    bool     msgq_off_heap : 1;     /* [own] */
+    bool     has_spawned : 1;       /* [own] others may have its group leader */
     bool     sensitive;             /* [own] */
     uint8_t  wait_kind;             /* [own] private to the engine: timed out, in receive, ... */
     uint16_t catches;               /* [own] live catch slots on the stack */
