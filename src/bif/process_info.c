@@ -174,7 +174,7 @@ static term info_memory(struct process *p, struct heap *h)
 
 static term info_reductions(struct process *p, struct heap *h)
 {
-    return words(h, p->reductions);
+    return words(h, atomic_load_explicit(&p->reductions, memory_order_relaxed));
 }
 
 static term max_heap_of(struct process *p, struct heap *h)
@@ -240,7 +240,7 @@ static term info_parent(struct process *p, struct heap *h)
 static term info_catchlevel(struct process *p, struct heap *h)
 {
     (void)h;
-    return small_make(p->catches);
+    return small_make(p->heap.catches);
 }
 
 static term info_current_stacktrace(struct process *p, struct heap *h)

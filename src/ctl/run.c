@@ -201,7 +201,8 @@ static uint64_t spent(const struct process *p)
 {
     int64_t left = p->sched->fcalls, slice = (int64_t)sched_reductions();
 
-    return p->reductions + (uint64_t)(left < slice ? slice - left : 0);
+    return atomic_load_explicit(&p->reductions, memory_order_relaxed) +
+           (uint64_t)(left < slice ? slice - left : 0);
 }
 
 /* rnode_native:done(Id, Value) */

@@ -456,7 +456,7 @@ static bool is_over(const struct heap *h, const struct gc_request *req)
 void gc_collect(struct heap *h, struct gc_request *req)
 {
     uint64_t before = heap_words_used(h);
-    size_t live;
+    size_t live, fitting;
 
     ASSERT(h->lo != NULL && h->H <= h->E);
     req->ret_copied_words = 0;
@@ -470,7 +470,8 @@ void gc_collect(struct heap *h, struct gc_request *req)
     }
     ASSERT(has_room(h, req->need_words));
     live = block_live(h, req->need_words);
-    h->want_words = is_crowded(live, (size_t)(h->hi - h->lo)) ? fitting_size(live) : 0;
+    fitting = is_crowded(live, (size_t)(h->hi - h->lo)) ? fitting_size(live) : 0;
+    h->want_words = fitting < UINT32_MAX ? (uint32_t)fitting : UINT32_MAX;
     if ((req->flags & GC_HIBERNATE) != 0)
         h->want_words = 0;
     h->collect_soon = false;

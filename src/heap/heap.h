@@ -43,11 +43,13 @@ struct heap {
     uint32_t min_words;     /* [own] min_heap_size, 0: default */
     uint64_t vbin_bytes;    /* [own] bytes of blobs referenced since the last collection */
     uint64_t vbin_limit;    /* [own] vbin_bytes above this ask for a collection; 0: default */
-    size_t   want_words;    /* [own] block size that the last collection found fitting, 0: none */
+    uint32_t want_words;    /* [own] block size that the last collection found fitting, 0: none */
     uint16_t young_gcs;     /* [own] minor collections since the last full one */
     uint16_t fullsweep_after; /* [own] */
     bool     collect_soon;  /* [own] a safe point should collect */
     bool     in_match;      /* [own] a message is being looked at: not now */
+    uint16_t catches;       /* [own] live catch slots on the stack */
+    _Atomic uint32_t shown_words;   /* [own] writes, [any] reads: of all of it, as vm/survey.h tells */
 };
 
 /* --- room ------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include "vm/pdict.h"
 #include "vm/process_priv.h"
 #include "vm/sched_priv.h"
+#include "vm/survey_priv.h"
 
 #define SPANS_MAX 12
 
@@ -63,6 +64,7 @@ void process_purge(struct process *p, size_t need, unsigned live, const struct l
 
     req.nspans = roots(p, live, spans);
     gc_collect(&p->heap, &req);
+    survey_note_heap(p);
 }
 
 bool process_collect(struct process *p, size_t need, unsigned live, unsigned flags)
@@ -86,6 +88,7 @@ bool process_collect(struct process *p, size_t need, unsigned live, unsigned fla
         literals_let_go(p, need, live);
         literals_answered();
     }
+    survey_note_heap(p);
     took = clock_monotonic_ns() - start;
     metric_time(req.ret_full ? M_gc_pause_full : M_gc_pause_young, took);
     if (p->sched != NULL)

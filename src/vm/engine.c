@@ -595,7 +595,7 @@ hibernate:                      /* x0 M, x1 F, x2 Args; the stack goes */
     }
     E = p->heap.hi - 1;
     E[0] = (term)(uintptr_t)&shared_code[SHARED_DONE];
-    p->catches = 0;
+    p->heap.catches = 0;
     SYNC();
     if (!process_collect(p, 8, 3, GC_HIBERNATE))
         goto process_exit_synced;
@@ -748,7 +748,7 @@ static void start(struct process *p, enum shared entry, const term *x, unsigned 
     memcpy(h->E + 1, x, n * sizeof(term));
     p->live = (uint16_t)n;
     p->ip = &shared_code[entry];
-    p->catches = 0;
+    p->heap.catches = 0;
 }
 
 void engine_start_mfa(struct process *p, term module, term function, term args)

@@ -156,7 +156,7 @@ term exception_catch_value(struct process *p, term class, term reason, term trac
 /* The slot of the innermost catch, or NULL. */
 static term *innermost_catch(const struct process *p)
 {
-    if (p->catches == 0)
+    if (p->heap.catches == 0)
         return NULL;
     for (term *slot = p->heap.E + 1; slot < p->heap.hi; slot++)
         if (is_catch(*slot))

@@ -18,7 +18,7 @@
 
 /* --- processes ---------------------------------------------------------------------- */
 
-static const char *state_name(uint32_t state)
+const char *inspect_state_name(enum process_state state)
 {
     switch (state) {
     case PROC_WAITING:
@@ -90,8 +90,9 @@ static void view_fill(struct process_view *v, struct process *p, const struct ol
         .group_leader = is_local_pid(p->group_leader) ? p->group_leader : TERM_NIL,
         .name = is_atom(name) ? name : TERM_NIL,
         .initial = { p->initial[0], p->initial[1], small_make(p->initial_arity) },
-        .current = { TERM_NIL, TERM_NIL, TERM_NIL }, .state = state_name(was),
-        .reductions = p->reductions, .trap_exit = p->trap_exit, .age_cs = now_cs - p->born_cs,
+        .current = { TERM_NIL, TERM_NIL, TERM_NIL }, .state = inspect_state_name(was),
+        .reductions = atomic_load_explicit(&p->reductions, memory_order_relaxed),
+        .trap_exit = p->trap_exit, .age_cs = now_cs - p->born_cs,
     };
     if (was == PROC_FREE)
         return;
@@ -136,6 +137,42 @@ size_t inspect_processes(bool want_old_code,
         world_resume();
     }
     return seen;
+}
+
+#define DETAILS_BATCH 1024      /* filled in one stop */
+
+size_t inspect_details(struct process_view *at, size_t n)
+{
+    struct old_images none = { .n = 0 };
+    uint32_t now_cs = sched_now_cs();
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n; ) {
+        world_stop();
+        epoch_enter();
+        for (size_t end = i + DETAILS_BATCH; i < n && i < end; i++) {
+            struct process *p = process_lookup(at[i].pid);
+            uint64_t work = at[i].work;
+
+            if (p == NULL)
+                continue;
+            view_fill(&at[kept], p, &none, now_cs);
+            at[kept++].work = work;
+        }
+        epoch_leave();
+        world_resume();
+    }
+    return kept;
+}
+
+bool inspect_has_old_code(void)
+{
+    struct old_images old = { .n = 0 };
+
+    world_stop();
+    code_each(add_old_image, &old);
+    world_resume();
+    return old.n > 0;
 }
 
 /* The process whose reply p awaits: its receive is bound to the reference of a monitor. */

@@ -9,7 +9,7 @@
 #ifndef VM_INSPECT_H
 #define VM_INSPECT_H
 
-#include "heap/heap.h"
+#include "vm/process.h"
 
 #define INSPECT_BATCH 8192          /* processes looked at in one stop, about a millisecond */
 
@@ -21,6 +21,7 @@ struct process_view {
     term current[3];                /* the same of the innermost function; NIL: unknown */
     const char *state;              /* static: waiting, runnable, exiting, suspended, ... */
     uint64_t messages, heap_bytes, reductions;
+    uint64_t work;                  /* reductions in a window (survey.h), where it was asked for */
     uint32_t age_cs;                /* hundredths of a second since it was made */
     uint32_t waits_cs;              /* the same since it last began to wait; 0: it does not wait */
     bool old_code;                  /* filled only when asked for */
@@ -30,6 +31,13 @@ struct process_view {
 /* Visit every process until visit returns false. Returns how many are alive. */
 size_t inspect_processes(bool want_old_code,
                          bool (*visit)(void *arg, const struct process_view *v), void *arg);
+
+/* Fill views of which only pid and work are set; those that are gone are left out. Returns how many are
+ * left, in the same order. */
+size_t inspect_details(struct process_view *at, size_t n);
+/* Is there a module with old code? */
+bool inspect_has_old_code(void);
+const char *inspect_state_name(enum process_state state);   /* static */
 
 /* What process_info(Pid, Items) would answer, built in bag: a list. TERM_NONE: it is gone. */
 term inspect_process_info(term pid, term items, struct heap *bag);

@@ -20,6 +20,7 @@
 #include "vm/registry.h"
 #include "vm/remote.h"
 #include "vm/sched_priv.h"
+#include "vm/survey_priv.h"
 #include "vm/trace.h"
 
 #define CHUNK_BITS 12
@@ -91,6 +92,23 @@ struct process *process_table_next(uint32_t *at)
             return (struct process *)e;
     }
     return NULL;
+}
+
+int process_table_group(uint32_t group, struct process **out)
+{
+    uint32_t slot = group << PROCESS_GROUP_BITS;
+    _Atomic uintptr_t *entry = slot < slots_max ? entry_of(slot) : NULL;
+    int n = 0;
+
+    if (entry == NULL)
+        return -1;
+    for (uint32_t i = 0; i < PROCESS_GROUP; i++) {
+        uintptr_t e = atomic_load_explicit(&entry[i], memory_order_acquire);
+
+        if (e != 0 && (e & 1) == 0)
+            out[n++] = (struct process *)e;
+    }
+    return n;
 }
 
 static void chunk_make(uint32_t slot)
@@ -169,6 +187,8 @@ static void slot_put(uint32_t slot)
 
 static void process_publish(struct process *p)
 {
+    survey_note_heap(p);
+    survey_note(p);
     /* release: pairs with the acquire in process_lookup */
     atomic_store_explicit(entry_of(pid_slot(p->pid)), (uintptr_t)p, memory_order_release);
 }
@@ -179,6 +199,7 @@ void process_unpublish(struct process *p)
 
     atomic_store_explicit(entry_of(pid_slot(p->pid)), (uintptr_t)(serial << 1 | 1),
                           memory_order_release);
+    survey_touch(p->pid);
     slot_put(pid_slot(p->pid));
 }
 
@@ -302,7 +323,7 @@ term process_spawn_mfa(struct process *parent, term module, term function, term 
     args = term_copy(args_list, &at, &p->heap.offheap);
     p->initial[0] = module;
     p->initial[1] = function;
-    p->initial_arity = (uint32_t)list_length(args);
+    p->initial_arity = (uint16_t)(list_length(args) < UINT16_MAX ? list_length(args) : UINT16_MAX);
     engine_start_mfa(p, module, function, args);
     pid = p->pid;
     process_start(p, parent, opt, ret_ref);

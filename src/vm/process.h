@@ -68,17 +68,19 @@ struct process {
     struct sched *sched;            /* [own] scheduler that runs it; NULL while not running */
     uint32_t parked_cs;             /* [own] when it last began to wait: sched_now_cs */
     uint16_t live;                  /* [own] x registers saved on the stack when switched out */
-    uint8_t  action;                /* [own] enum bif_action of the last built-in */
     uint8_t  prio;                  /* [own] */
     bool     trap_exit;             /* [own] */
+    uint8_t  wait_kind;             /* [own] private to the engine: timed out, in receive, ... */
+    bool     sensitive;             /* [own] */
+    uint8_t  action : 4;            /* [own] enum bif_action of the last built-in */
     bool     msgq_off_heap : 1;     /* [own] */
     bool     has_spawned : 1;       /* [own] others may have its group leader */
-    bool     sensitive;             /* [own] */
-    uint8_t  wait_kind;             /* [own] private to the engine: timed out, in receive, ... */
-    uint16_t catches;               /* [own] live catch slots on the stack */
+    uint8_t  survey_window;         /* [own] low bits of the window in which it ran last: survey.h */
+    _Atomic uint32_t shown_messages;    /* [own] writes, [any] reads: in mq when it rested last */
+    _Atomic uint64_t reductions;    /* [own] writes, [any] reads: spent so far */
+    uint32_t born_cs;               /* [set] when it was made: sched_now_cs */
+    uint16_t initial_arity;         /* [own] UINT16_MAX: that or more */
     uint16_t trap_arity;            /* [own] */
-    struct export *trap_export;     /* [own] */
-    term     trap_fun;              /* [own] root */
 
     /* --- messages: receiver's private queue; see mailbox.h --- */
     struct mailbox *mq;             /* [own] NULL until the first message */
@@ -92,10 +94,9 @@ struct process {
     term     group_leader;          /* [own] root (may be boxed when remote) */
     term     parent;                /* [own] pid or undefined */
     term     initial[2];            /* [own] M, F as atoms */
-    uint32_t initial_arity;         /* [own] */
-    uint32_t born_cs;               /* [set] when it was made: sched_now_cs */
+    term     trap_fun;              /* [own] root */
     term     exit_reason;           /* [own] root */
-    uint64_t reductions;            /* [own] spent so far */
+    struct export *trap_export;     /* [own] */
     struct process_ext *ext;        /* [own] rare things: tracing, max_heap_size, suspends; or NULL */
     struct job *job;                /* [own] blocking work this process waits for, or NULL */
     struct long_call *long_call;    /* [own] a built-in that stands still in the middle, or NULL */

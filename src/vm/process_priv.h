@@ -35,6 +35,11 @@ uint32_t process_table_max(void);
 uint32_t process_count(void);                   /* alive now; not exact while others run */
 /* Walk: *at starts as 0; NULL at the end. Inside an epoch. */
 struct process *process_table_next(uint32_t *at);
+/* The same by groups of neighbours: those of one group into out, which has room for PROCESS_GROUP. How
+ * many; negative: behind the last group that was ever used. Inside an epoch. */
+#define PROCESS_GROUP_BITS 6
+#define PROCESS_GROUP (1u << PROCESS_GROUP_BITS)
+int process_table_group(uint32_t group, struct process **out);
 
 void process_unpublish(struct process *p);      /* lookups find nothing from now on */
 

@@ -21,6 +21,7 @@
 #include "vm/process_priv.h"
 #include "vm/registry.h"
 #include "vm/sched_priv.h"
+#include "vm/survey_priv.h"
 #include "vm/timer.h"
 
 #include <linux/futex.h>
@@ -474,10 +475,12 @@ static void account(struct sched *s, struct process *p, int64_t before)
     int64_t used = before - s->fcalls;
 
     s->priv->ticks += 1 + (uint32_t)(used > 0 ? used : 0) / 128;
+    survey_open(p);
     if (used > 0) {
-        p->reductions += (uint64_t)used;
+        counter_add(&p->reductions, (uint64_t)used);
         counter_add(&s->priv->reductions, (uint64_t)used);
     }
+    survey_note(p);
 }
 
 /* p is done running for now and others may have it. */
