@@ -23,6 +23,7 @@
 #include "vm/code.h"
 #include "vm/registry.h"
 #include "vm/sched.h"
+#include "vm/survey.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -102,17 +103,29 @@ static void warn_process(struct buf *out, const struct process_view *v, int64_t 
     buf_fini(&pid);
 }
 
+/* About the three longest mailboxes, if they are too long. */
+static void warn_mailboxes(struct buf *out, int64_t limit)
+{
+    struct survey_totals totals;
+    struct view_list l;
+
+    survey_totals((uint64_t)limit, &totals);
+    if (totals.over == 0)
+        return;
+    view_processes(PICK_ALL, ORDER_MSGQ, 3, 0, &l);
+    for (size_t i = 0; i < l.n; i++)
+        warn_process(out, &l.at[i], limit);
+    view_list_fini(&l);
+}
+
 void ctl_status(struct request *rq)
 {
     struct sched_totals totals;
     struct buf deployment = { 0 }, warnings = { 0 };
     size_t modules[2] = { 0 };
-    struct view_list l;
 
     sched_totals(&totals);
-    view_longest(3, &l);
-    for (size_t i = 0; i < l.n; i++)
-        warn_process(&warnings, &l.at[i], rq->limits.mailbox_warn);
+    warn_mailboxes(&warnings, rq->limits.mailbox_warn);
     inspect_modules(count_module, modules);
     deploy_describe_live(&deployment);
     if (modules[1] > 0 && deploy_live_age_ms() > rq->limits.purge_wait_ms)
@@ -131,7 +144,6 @@ void ctl_status(struct request *rq)
         CELL_TEXT(buf_cstr(&warnings)),
     }, ARRAY_LEN(status_columns));
     reply_done(rq, 0, 0, "%s", "");
-    view_list_fini(&l);
     buf_fini(&deployment);
     buf_fini(&warnings);
 }
@@ -206,54 +218,39 @@ static int by_pid(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int by_work(const void *a, const void *b)
-{
-    uint64_t x = ((const struct process_view *)a)->reductions;
-    uint64_t y = ((const struct process_view *)b)->reductions;
-
-    return x < y ? 1 : x > y ? -1 : 0;
-}
-
 #define TOP_MS 1000
+
+/* Reductions a second. */
+static uint64_t work_rate(const struct view_list *l, const struct process_view *v)
+{
+    return (uint64_t)((double)v->work * 1e9 / (double)(l->window_ns > 0 ? l->window_ns : 1));
+}
 
 static void top_after_a_second(struct request *rq)
 {
-    struct view_list *before = rq->data, after;
-    enum view_order order = ORDER_REDS;
-    size_t limit = row_limit(rq) != 0 ? row_limit(rq) : SIZE_MAX;
+    uint32_t window = (uint32_t)(uintptr_t)rq->data;
+    enum view_order order = ORDER_WORK;
+    struct view_list l;
 
     if (request_option(rq, "sort") != NULL)
         (void)!view_order_parse(request_option(rq, "sort"), &order);    /* ctl_top has checked it */
-    view_processes(PICK_ALL, order, 0, 0, &after);
-    qsort(before->at, before->n, sizeof before->at[0], by_pid);
-    for (size_t i = 0; i < after.n; i++) {
-        struct process_view *old = bsearch(&after.at[i], before->at, before->n,
-                                           sizeof before->at[0], by_pid);
-
-        if (old != NULL)
-            after.at[i].reductions -= old->reductions;
-    }
     if (order == ORDER_REDS)
-        qsort(after.at, after.n, sizeof after.at[0], by_work);
+        order = ORDER_WORK;
+    view_processes_since(window, PICK_ALL, order, row_limit(rq), 0, &l);
     reply_head(rq, "rnode.top/1", COLS(ps_columns), false);
-    for (size_t i = 0; i < after.n && i < limit; i++)
-        reply_process(rq, &after.at[i], after.at[i].reductions, after.at[i].reductions);
-    view_list_fini(before);
-    mem_free(before);
-    done_with_count(rq, after.n < limit ? after.n : limit, after.n, "processes, reds over 1 s");
-    view_list_fini(&after);
+    for (size_t i = 0; i < l.n; i++)
+        reply_process(rq, &l.at[i], work_rate(&l, &l.at[i]), work_rate(&l, &l.at[i]));
+    done_with_count(rq, l.n, l.matching, "processes, reds over 1 s");
+    view_list_fini(&l);
 }
 
 void ctl_top(struct request *rq)
 {
     enum view_order order = ORDER_REDS;
-    struct view_list *before;
 
     if (!sort_order(rq, &order))
         return;
-    before = MEM_NEW(struct view_list);
-    view_processes(PICK_ALL, ORDER_PID, 0, 0, before);
-    rq->data = before;
+    rq->data = (void *)(uintptr_t)survey_window();
     request_later(rq, TOP_MS, top_after_a_second);
 }
 
@@ -799,15 +796,6 @@ void ctl_modules(struct request *rq)
         done_with_count(rq, shown, matching, "modules");
 }
 
-static bool sum_heap(void *arg, const struct process_view *v)
-{
-    uint64_t *sum = arg;
-
-    sum[0] += v->heap_bytes;
-    sum[1] += v->messages;
-    return true;
-}
-
 static void sum_code(void *arg, const struct module_view *v)
 {
     uint64_t *sum = arg;
@@ -831,22 +819,23 @@ void ctl_memory(struct request *rq)
         { "processes", COL_COUNT_, false }, { "messages", COL_COUNT_, false },
         { "atoms", COL_COUNT_, false },
     };
-    uint64_t heap[2] = { 0 }, code[2] = { 0 };
-    size_t alive = inspect_processes(false, sum_heap, heap);
+    struct survey_totals totals;
+    uint64_t code[2] = { 0 };
     struct mallinfo2 mi = mallinfo2();
     struct store_stats store = { 0 };
     int64_t tables = 0;
 
+    survey_totals(UINT64_MAX, &totals);
     inspect_modules(sum_code, code);
     table_visit(sum_table, &tables);
     if (persist_store() != NULL)
         store_stats(persist_store(), &store);
     reply_head(rq, "rnode.memory/1", COLS(cols), true);
     reply_row(rq, (struct cell[]){
-        CELL_NUMBER(mem_resident_bytes()), CELL_NUMBER(slab_bytes_in_use()), CELL_NUMBER(heap[0]),
-        CELL_NUMBER(code[0]), CELL_NUMBER(code[1]), CELL_NUMBER(tables * (int64_t)sizeof(term)),
+        CELL_NUMBER(mem_resident_bytes()), CELL_NUMBER(slab_bytes_in_use()),
+        CELL_NUMBER(totals.heap_words * sizeof(term)), CELL_NUMBER(code[0]), CELL_NUMBER(code[1]), CELL_NUMBER(tables * (int64_t)sizeof(term)),
         CELL_NUMBER(store.used_bytes), CELL_NUMBER(mi.uordblks + mi.hblkhd),
-        CELL_NUMBER(alive), CELL_NUMBER(heap[1]), CELL_NUMBER(atom_count()),
+        CELL_NUMBER(totals.processes), CELL_NUMBER(totals.messages), CELL_NUMBER(atom_count()),
     }, ARRAY_LEN(cols));
     reply_done(rq, 0, 0, "%s", "");
 }

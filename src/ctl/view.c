@@ -2,13 +2,13 @@
 /*
  * view.c - which processes, in which order
  *
- * With a limit only about twice as many views are kept as are asked for: a node may have millions
- * of processes, and the world waits while they are copied.
+ * A node may have millions of processes. With a limit those to be shown are found by survey.h, which
+ * stops nothing, and at most twice as many are kept meanwhile; the world waits only while the details
+ * of those are copied.
  */
 #include "ctl/view.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/slab.h"
 #include "base/units.h"
 #include "heap/parse.h"
@@ -16,16 +16,22 @@
 #include "term/print.h"
 #include "vm/registry.h"
 #include "vm/sched.h"
+#include "vm/survey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Rows that are copied whole while the world is stopped; beyond so many, in batches of a walk. */
+#define DETAILS_MAX 8192
+
 struct collector {
+    struct survey_query q;
     struct view_list *list;
     enum view_pick pick;
     enum view_order order;
     size_t limit, cap;
     uint64_t stuck_over;
+    bool full;                      /* the list has been cut: only what comes before its end matters */
 };
 
 bool view_order_parse(const char *text, enum view_order *ret)
@@ -70,6 +76,9 @@ static int cmp_views(const void *pa, const void *pb, void *arg)
     case ORDER_REDS:
         c = falling(a->reductions, b->reductions);
         break;
+    case ORDER_WORK:
+        c = falling(a->work, b->work);
+        break;
     case ORDER_MSGQ:
         c = falling(a->messages, b->messages);
         break;
@@ -98,59 +107,159 @@ static void sort_and_cut(struct collector *c)
         c->list->n = c->limit;
 }
 
+/* The measure that orders, and what is to be above it to come before v; SURVEY_ALL: there is none. */
+static enum survey_measure measure_of(enum view_order order, const struct process_view *v,
+                                      int64_t *ret_value)
+{
+    static const struct process_view nobody = { .state = "" };
+
+    v = v != NULL ? v : &nobody;
+    switch (order) {
+    case ORDER_REDS:
+        *ret_value = (int64_t)v->reductions;
+        return SURVEY_REDUCTIONS;
+    case ORDER_WORK:
+        *ret_value = (int64_t)v->work;
+        return SURVEY_WORK;
+    case ORDER_MSGQ:
+        *ret_value = (int64_t)v->messages;
+        return SURVEY_MESSAGES;
+    case ORDER_HEAP:
+        *ret_value = (int64_t)(v->heap_bytes / sizeof(term));
+        return SURVEY_HEAP;
+    case ORDER_AGE:
+        *ret_value = v->age_cs;
+        return SURVEY_AGE;
+    case ORDER_STATE:
+        *ret_value = strcmp(v->state, "exiting") == 0 ? 2 : strcmp(v->state, "waiting") != 0;
+        return SURVEY_STATE;
+    default:
+        *ret_value = -1;
+        return SURVEY_ALL;
+    }
+}
+
+/* The list is twice as long as asked for. */
+static void cut(struct collector *c)
+{
+    int64_t last;
+
+    sort_and_cut(c);
+    c->full = true;
+    if (c->pick != PICK_ALL)
+        return;
+    if (c->order == ORDER_PID || c->order == ORDER_NAME)
+        c->q.floor = INT64_MAX;     /* they come in this order; names have come before */
+    else if (measure_of(c->order, &c->list->at[c->limit - 1], &last) != SURVEY_ALL)
+        c->q.floor = last;
+}
+
+static bool is_stuck(const struct collector *c, const struct process_view *v)
+{
+    return v->messages > c->stuck_over || (v->messages > 0 && strcmp(v->state, "waiting") == 0);
+}
+
 static bool collect_view(void *arg, const struct process_view *v)
 {
     struct collector *c = arg;
 
-    if (c->pick == PICK_OLD_CODE && !v->old_code)
-        return true;
-    if (c->pick == PICK_STUCK && v->messages <= c->stuck_over &&
-        (v->messages == 0 || strcmp(v->state, "waiting") != 0))
+    if ((c->pick == PICK_OLD_CODE && !v->old_code) || (c->pick == PICK_STUCK && !is_stuck(c, v)))
         return true;
     c->list->matching++;
+    if (c->full && cmp_views(v, &c->list->at[c->limit - 1], &c->order) > 0)
+        return true;
     if (c->list->n == c->cap) {
-        if (c->limit != 0 && c->cap > 2 * c->limit) {
-            sort_and_cut(c);
-        } else {
-            c->cap *= 2;
-            c->list->at = mem_realloc(c->list->at, c->cap * sizeof c->list->at[0]);
-        }
+        c->cap *= 2;
+        c->list->at = mem_realloc(c->list->at, c->cap * sizeof c->list->at[0]);
     }
     c->list->at[c->list->n++] = *v;
+    if (c->limit != 0 && c->list->n >= 2 * c->limit)
+        cut(c);
     return true;
+}
+
+static bool is_by_name(const struct collector *c)
+{
+    return c->order == ORDER_NAME && c->pick == PICK_ALL;
+}
+
+/* Those with a name are found by their names. */
+static void collect_names(struct collector *c)
+{
+    struct heap bag;
+
+    heap_bag_init(&bag);
+    for (term l = registry_names(&bag); is_cons(l); l = cdr(l)) {
+        struct process_view v = { .name = car(l), .pid = registry_whereis(car(l)), .state = "" };
+
+        if (v.pid != TERM_NONE && is_local_pid(v.pid))
+            (void)collect_view(c, &v);
+    }
+    heap_fini(&bag);
+}
+
+/* What survey.h knows of a process; the rest is asked for when it is known who is shown. */
+static void collect_light(struct survey_query *q, const struct survey_view *v)
+{
+    struct process_view view = {
+        .pid = v->pid, .name = v->name, .state = inspect_state_name(v->state),
+        .messages = v->messages, .heap_bytes = v->heap_words * sizeof(term),
+        .reductions = v->reductions, .age_cs = v->age_cs, .work = v->work,
+    };
+
+    struct collector *c = CONTAINER_OF(q, struct collector, q);
+
+    if (!is_by_name(c) || !is_atom(v->name))
+        (void)collect_view(c, &view);
+}
+
+static void collect_by_survey(struct collector *c)
+{
+    struct survey_totals totals;
+    int64_t none;
+
+    c->q.measure = c->pick == PICK_STUCK ? SURVEY_MESSAGES : measure_of(c->order, NULL, &none);
+    c->q.floor = c->pick == PICK_STUCK ? 0 : -1;
+    c->q.visit = collect_light;
+    if (is_by_name(c))
+        collect_names(c);
+    survey_visit(&c->q);
+    sort_and_cut(c);
+    c->list->n = inspect_details(c->list->at, c->list->n);
+    survey_totals(UINT64_MAX, &totals);
+    c->list->alive = totals.processes;
+    if (c->pick == PICK_ALL)
+        c->list->matching = totals.processes > c->list->n ? totals.processes : c->list->n;
+}
+
+void view_processes_since(uint32_t window, enum view_pick pick, enum view_order order, size_t limit,
+                          uint64_t stuck_over, struct view_list *ret)
+{
+    struct collector c = { .list = ret, .pick = pick, .order = order, .limit = limit, .cap = 64,
+                           .stuck_over = stuck_over };
+
+    *ret = (struct view_list){ .at = MEM_NEW_ARRAY(struct process_view, c.cap) };
+    c.q.window = window;
+    if (pick == PICK_OLD_CODE && !inspect_has_old_code())
+        ret->alive = inspect_processes_alive();
+    else if (pick == PICK_OLD_CODE || (window == 0 && (limit == 0 || limit > DETAILS_MAX)))
+        ret->alive = inspect_processes(pick == PICK_OLD_CODE, collect_view, &c);
+    else
+        collect_by_survey(&c);
+    sort_and_cut(&c);
+    ret->window_ns = c.q.window_ns;
 }
 
 void view_processes(enum view_pick pick, enum view_order order, size_t limit, uint64_t stuck_over,
                     struct view_list *ret)
 {
-    struct collector c = { ret, pick, order, limit, 0, stuck_over };
-
-    c.cap = 64;
-    *ret = (struct view_list){ .at = MEM_NEW_ARRAY(struct process_view, c.cap) };
-    ret->alive = inspect_processes(pick == PICK_OLD_CODE, collect_view, &c);
-    sort_and_cut(&c);
+    view_processes_since(0, pick, order, limit, stuck_over, ret);
 }
 
 void view_list_fini(struct view_list *l)
 {
     mem_free(l->at);
     *l = (struct view_list){ 0 };
-}
-
-void view_longest(size_t n, struct view_list *ret)
-{
-    static struct view_list last;
-    static int64_t next_ns;             /* a walk before is too soon */
-    int64_t start = clock_monotonic_ns();
-
-    if (start >= next_ns) {
-        view_list_fini(&last);
-        view_processes(PICK_ALL, ORDER_MSGQ, n, 0, &last);
-        next_ns = start + 100 * (clock_monotonic_ns() - start);
-    }
-    *ret = last;
-    ret->at = MEM_NEW_ARRAY(struct process_view, last.n + 1);
-    memcpy(ret->at, last.at, last.n * sizeof last.at[0]);
 }
 
 /* --- text --------------------------------------------------------------------------- */

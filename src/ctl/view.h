@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "vm/inspect.h"
 
-enum view_order { ORDER_REDS, ORDER_MSGQ, ORDER_HEAP, ORDER_PID, ORDER_NAME, ORDER_STATE,
+enum view_order { ORDER_REDS, ORDER_WORK, ORDER_MSGQ, ORDER_HEAP, ORDER_PID, ORDER_NAME, ORDER_STATE,
                   ORDER_AGE };
 enum view_pick { PICK_ALL, PICK_STUCK, PICK_OLD_CODE };
 
@@ -19,16 +19,18 @@ struct view_list {
     size_t n;
     size_t matching;                /* before the limit */
     size_t alive;
+    int64_t window_ns;              /* of view_processes_since: the time in which work was done */
 };
 
 bool view_order_parse(const char *text, enum view_order *ret);
 /* limit 0: all. stuck_over: messages above which a process counts as stuck even if it runs. */
 void view_processes(enum view_pick pick, enum view_order order, size_t limit, uint64_t stuck_over,
                     struct view_list *ret);
+/* The same; the views' work is what was done since that window (survey_window) began, and ORDER_WORK
+ * orders by it. */
+void view_processes_since(uint32_t window, enum view_pick pick, enum view_order order, size_t limit,
+                          uint64_t stuck_over, struct view_list *ret);
 void view_list_fini(struct view_list *l);
-/* The n longest mailboxes. With very many processes it is the answer of some seconds ago: at most one
- * hundredth of the time is spent on looking. One thread, the worker. */
-void view_longest(size_t n, struct view_list *ret);
 
 /* "lists:map/2", or "-" when unknown. */
 void view_mfa(struct buf *out, const term mfa[3]);

@@ -15,6 +15,7 @@
 #include "vm/inspect.h"
 #include "vm/process_priv.h"
 #include "vm/sched.h"
+#include "vm/survey.h"
 #include "vm/timer.h"
 #include "web/health.h"
 
@@ -22,35 +23,25 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A walk waits at least so long for the next, and a hundred times as long as it took. */
+/* A walk over modules and, if need be, stacks waits at least so long for the next, and a hundred times as
+ * long as it took. */
 #define WALK_PERIOD_NS (5 * (int64_t)1000000000)
 
 static struct {
     const char *version;            /* [set] */
     int64_t start_ns;               /* [set] monotonic */
     int64_t started_at_ns;          /* [set] system clock */
-    int64_t next_walk_ns;           /* [walk] */
-    /* results of the last walk: [walk] writes, [any] reads */
+    int64_t next_walk_ns;           /* [tick] */
+    /* of the last tick: [tick] writes, [any] reads */
     _Atomic uint64_t messages, longest, over, old_code, heap_bytes;
     _Atomic uint64_t code_bytes, rata, batuta, elixir, erlang;
 } state;
 
-/* --- the walk over all processes ------------------------------------------------------ */
+/* --- at intervals --------------------------------------------------------------------- */
 
-struct walk {
-    uint64_t warn, messages, longest, over, old_code, heap_bytes;
-};
-
-static bool walk_one(void *arg, const struct process_view *v)
+static bool count_old_user(void *arg, const struct process_view *v)
 {
-    struct walk *w = arg;
-
-    w->messages += v->messages;
-    if (v->messages > w->longest)
-        w->longest = v->messages;
-    w->over += v->messages > w->warn;
-    w->old_code += v->old_code;
-    w->heap_bytes += v->heap_bytes;
+    *(uint64_t *)arg += v->old_code;
     return true;
 }
 
@@ -76,26 +67,36 @@ static void count_module(void *arg, const struct module_view *v)
         m->erlang++;
 }
 
-void collect_walk(uint64_t mailbox_warn)
+/* Modules; and who runs old code, which is seen only on the stacks, of all processes. */
+static void walk(void)
 {
-    struct walk w = { .warn = mailbox_warn };
-    int64_t now = clock_monotonic_ns(), took;
     struct modules m = { 0 };
+    uint64_t users = 0;
 
-    if (now < state.next_walk_ns)
-        return;
     inspect_modules(count_module, &m);
-    inspect_processes(m.old, walk_one, &w);
-    atomic_store(&state.messages, w.messages);
-    atomic_store(&state.longest, w.longest);
-    atomic_store(&state.over, w.over);
-    atomic_store(&state.old_code, w.old_code);
-    atomic_store(&state.heap_bytes, w.heap_bytes);
+    if (m.old)
+        inspect_processes(true, count_old_user, &users);
+    atomic_store(&state.old_code, users);
     atomic_store(&state.code_bytes, m.bytes);
     atomic_store(&state.rata, m.rata);
     atomic_store(&state.batuta, m.batuta);
     atomic_store(&state.elixir, m.elixir);
     atomic_store(&state.erlang, m.erlang);
+}
+
+void collect_tick(uint64_t mailbox_warn)
+{
+    int64_t now = clock_monotonic_ns(), took;
+    struct survey_totals t;
+
+    survey_totals(mailbox_warn, &t);
+    atomic_store(&state.messages, t.messages);
+    atomic_store(&state.longest, t.longest);
+    atomic_store(&state.over, t.over);
+    atomic_store(&state.heap_bytes, t.heap_words * sizeof(term));
+    if (now < state.next_walk_ns)
+        return;
+    walk();
     took = clock_monotonic_ns() - now;
     state.next_walk_ns = now + (100 * took > WALK_PERIOD_NS ? 100 * took : WALK_PERIOD_NS);
 }

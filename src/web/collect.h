@@ -2,9 +2,8 @@
 /*
  * collect.h - the states that the engine, its tables, code and store have, as metrics
  *
- * A look reads counters that the schedulers write; it stops nothing. What needs a walk over all
- * processes (mailboxes, old code) is measured by collect_walk at times of its own, and a look gives
- * the last measure.
+ * A look reads counters that the schedulers write; it stops nothing. What is no counter (mailboxes, heaps,
+ * modules, old code) is measured by collect_tick at times of its own, and a look gives the last measure.
  */
 #ifndef WEB_COLLECT_H
 #define WEB_COLLECT_H
@@ -15,9 +14,10 @@
 /* Register the collectors. version: of the node; copied. Once, after the engine has started. */
 void collect_start(const char *version);
 
-/* Walk over all processes if it is time: at most one hundredth of the time is spent so. mailbox_warn:
- * length above which a mailbox counts as too long. One thread, not a scheduler. */
-void collect_walk(uint64_t mailbox_warn);
+/* Measure, about once a second. While there is old code, all stacks are looked at as well, in at most one
+ * hundredth of the time. mailbox_warn: length above which a mailbox counts as too long. One thread, not a
+ * scheduler. */
+void collect_tick(uint64_t mailbox_warn);
 
 /* When collect_start was called, monotonic. */
 int64_t collect_start_ns(void);

@@ -398,7 +398,7 @@ static uint64_t mailbox_warn(void)
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
-    collect_walk(mailbox_warn());
+    collect_tick(mailbox_warn());
     series_tick();
     live_tick();
 }
