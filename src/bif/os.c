@@ -8,6 +8,7 @@
 #include "bif/bif.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "bif/port.h"
 #include "bif/text.h"
 #include "heap/heap.h"
 
@@ -94,6 +95,22 @@ term bif_os_getenv_0(struct process *p, const term *a)
 term bif_os_env(struct process *p, const term *a)
 {
     return env_all(p, true);
+}
+
+char **os_environment(void)
+{
+    size_t n = 0;
+    char **copy;
+
+    pthread_mutex_lock(&env_lock);
+    while (environ != NULL && environ[n] != NULL)
+        n++;
+    copy = mem_alloc((n + 1) * sizeof *copy);
+    for (size_t i = 0; i < n; i++)
+        copy[i] = mem_strdup(environ[i]);
+    copy[n] = NULL;
+    pthread_mutex_unlock(&env_lock);
+    return copy;
 }
 
 term bif_os_putenv(struct process *p, const term *a)

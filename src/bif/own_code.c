@@ -7,6 +7,7 @@
  * instructions of receive, so it is no built-in.
  */
 #include "bif/own_code.h"
+#include "bif/port.h"
 #include "vm/code.h"
 
 static const char prim_eval_text[] =
@@ -50,4 +51,5 @@ void own_code_start(void)
                                 atom_from_cstr("prim_eval"));
 
     ASSERT(loaded);
+    port_init();
 }

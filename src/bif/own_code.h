@@ -7,7 +7,7 @@
 
 #include "term/atom.h"
 
-/* Load prim_eval. Once, after vm_start. */
+/* Load prim_eval and the loop of ports. Once, after vm_start. */
 void own_code_start(void);
 
 /* Assemble and load a module of ours; false: the text is wrong. */

@@ -97,7 +97,7 @@ term bif_link_1(struct process *p, const term *a)
 {
     struct sig sig = { .kind = SIG_EXIT, .from = a[0] };
 
-    if (is_local_pid(a[0])) {
+    if (is_local_receiver(a[0])) {
         charge(p, 1);
         return link_make(p, a[0]) ? ATOM_true : bif_error(p, ATOM_noproc);
     }
@@ -114,7 +114,7 @@ term bif_link_1(struct process *p, const term *a)
 
 term bif_unlink_1(struct process *p, const term *a)
 {
-    if (is_local_pid(a[0])) {
+    if (is_local_receiver(a[0])) {
         charge(p, 1);
         /* What has come before the unlink is ours: take it in while the link still stands. */
         if (!signals_handle(p))
@@ -135,7 +135,7 @@ term bif_unlink_1(struct process *p, const term *a)
 term bif_exit_2(struct process *p, const term *a)
 {
     charge(p, 1);
-    if (is_local_pid(a[0]))
+    if (is_local_receiver(a[0]))
         return exit_send(p, a[0], a[1]) ? ATOM_true : exiting(p);
     if (is_pid(a[0])) {
         remote_exit(p, a[0], a[1]);
@@ -146,13 +146,14 @@ term bif_exit_2(struct process *p, const term *a)
 
 /* --- monitors --------------------------------------------------------------------------------------- */
 
-/* What is monitored: pid, atom, or {Name, Node} of another node; TERM_NONE: badarg. */
+/* What is monitored: pid, port, atom, or {Name, Node} of another node; TERM_NONE: badarg. */
 static term monitor_target(term item)
 {
     if (is_tuple_n(item, 2) && is_atom(tuple_elem(item, 0)) &&
         tuple_elem(item, 1) == etf_env.local_node)
         item = tuple_elem(item, 0);
-    if (is_atom(item) || is_pid(item) || (is_tuple(item) && is_elsewhere(item)))
+    if (is_atom(item) || is_pid(item) || is_local_port(item) ||
+        (is_tuple(item) && is_elsewhere(item)))
         return item;
     return TERM_NONE;
 }
@@ -166,9 +167,8 @@ static term monitor(struct process *p, term type, term item, term options)
         return bif_badarg(p);
     if (type == ATOM_time_offset && item == ATOM_clock_service)
         return make_ref(p->sched);      /* the offset never changes */
-    if (type == ATOM_port && (is_port(item) || is_atom(item)))
-        return bif_badarg(p);
-    if (type != ATOM_process || target == TERM_NONE)
+    if (target == TERM_NONE || !(is_atom(target) || is_port(target) == (type == ATOM_port)) ||
+        (type != ATOM_process && type != ATOM_port))
         return bif_badarg(p);
     charge(p, 1);
     if (is_elsewhere(target))
@@ -255,7 +255,7 @@ term bif_unalias_1(struct process *p, const term *a)
 
 term bif_register_2(struct process *p, const term *a)
 {
-    if (!is_atom(a[0]) || a[0] == ATOM_undefined || !is_local_pid(a[1]) ||
+    if (!is_atom(a[0]) || a[0] == ATOM_undefined || !is_local_receiver(a[1]) ||
         !registry_add(a[0], a[1]))
         return bif_badarg(p);
     return ATOM_true;
@@ -293,7 +293,8 @@ term bif_processes_0(struct process *p, const term *a)
 
     (void)a;
     while ((q = process_table_next(&at)) != NULL) {
-        if (atomic_load_explicit(&q->state, memory_order_relaxed) == PROC_EXITING)
+        if (is_local_port(q->pid) ||
+            atomic_load_explicit(&q->state, memory_order_relaxed) == PROC_EXITING)
             continue;
         if (n == cap)
             pids = mem_realloc(pids, (cap *= 2) * sizeof *pids);

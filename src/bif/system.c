@@ -451,11 +451,6 @@ term bif_monitor_node(struct process *p, const term *a)
     return a[0] == ATOM_nonode_nohost ? ATOM_true : bif_error(p, ATOM_notalive);
 }
 
-term bif_ports(struct process *p, const term *a)
-{
-    return TERM_NIL;
-}
-
 /* The answers come as messages {Ref, Answer}. */
 term bif_erts_is_process_alive(struct process *p, const term *a)
 {

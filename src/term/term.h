@@ -37,7 +37,7 @@ enum term_tag {
 #define IMM_NONE   0x07u   /* no value: BIF failure, empty slot; never visible to programs */
 #define IMM_ATOM   0x0Fu   /* payload: atom index */
 #define IMM_PID    0x17u   /* payload: serial << 28 | slot (30 + 28 bits), this node */
-#define IMM_PORT   0x1Fu   /* payload: port number, this node */
+#define IMM_PORT   0x1Fu   /* payload: as of a pid, this node: a port is run by a process */
 #define IMM_CATCH  0x27u   /* payload: address of the handler's code >> 3; lives in y slots only */
 #define IMM_REF    0x2Fu   /* payload: scheduler << 48 | counter (10 + 48 bits), this node, no alias */
 #define IMM_REMOTE 0x37u   /* payload: of a pid at its own node; in signals and relations only: vm/remote.h */
@@ -53,6 +53,8 @@ enum term_tag {
 #define is_atom(t)     imm_is(t, IMM_ATOM)
 #define is_local_pid(t)  imm_is(t, IMM_PID)
 #define is_local_port(t) imm_is(t, IMM_PORT)
+/* A process or a port of this node: what has an inbox. */
+#define is_local_receiver(t) (((t) & (63 & ~(IMM_PID ^ IMM_PORT))) == (IMM_PID & IMM_PORT))
 #define is_imm_ref(t)  imm_is(t, IMM_REF)
 #define is_catch(t)    imm_is(t, IMM_CATCH)
 

@@ -15,6 +15,7 @@
 #include "base/epoch.h"
 #include "base/metric.h"
 #include "base/slab.h"
+#include "heap/blob.h"
 #include "vm/bif.h"
 #include "vm/hooks.h"
 #include "vm/job.h"
@@ -96,7 +97,7 @@ static void process_reclaim(void *ptr)
 /* Tell the other side of one relation. */
 static void relation_end(struct process *p, const struct relation *r)
 {
-    struct process *peer = is_local_pid(r->peer) ? process_lookup(r->peer) : NULL;
+    struct process *peer = is_local_receiver(r->peer) ? process_lookup(r->peer) : NULL;
 
     if (r->session != 0)
         remote_relation_end(p, r);
@@ -121,6 +122,19 @@ static void relation_end(struct process *p, const struct relation *r)
             signal_post(peer, SIG_DOWN, p->pid, relation_ref(r), p->exit_reason);
         break;
     }
+}
+
+void process_exit_tell(struct process *p, term to)
+{
+    struct relation *r;
+    uint32_t at = 0;
+
+    while ((r = relation_next(p, &at)) != NULL)
+        if (r->session == 0 && r->peer == to) {
+            relation_end(p, r);
+            relation_remove(p, r);
+            at = 0;     /* others may have moved */
+        }
 }
 
 /* True: all are told. */
@@ -155,6 +169,8 @@ static void process_empty(struct process *p)
         if (p->ext->owes_literals)
             literals_answered();
         mem_free(p->ext->suspending);
+        if (p->ext->port != NULL)
+            blob_unref(p->ext->port);
         slab_free(p->ext, sizeof *p->ext);
     }
     heap_fini(&p->heap);

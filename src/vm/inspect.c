@@ -129,6 +129,8 @@ size_t inspect_processes(bool want_old_code,
                 more = false;
                 break;
             }
+            if (is_local_port(p->pid))
+                continue;
             view_fill(&v, p, &old, now_cs);
             seen++;
             more = visit(arg, &v);

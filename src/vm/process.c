@@ -12,6 +12,7 @@
 #include "base/epoch.h"
 #include "base/metric.h"
 #include "base/slab.h"
+#include "heap/blob.h"
 #include "heap/etf.h"
 #include "vm/engine.h"
 #include "vm/hooks.h"
@@ -256,6 +257,11 @@ static struct process *process_new(struct process *parent, size_t words,
     p = slab_alloc(sizeof *p);
     memset(p, 0, sizeof *p);
     p->pid = pid_make(slot, atomic_load_explicit(entry_of(slot), memory_order_relaxed) >> 1);
+    if (opt != NULL && opt->port != NULL) {
+        p->pid = imm_make(IMM_PORT, imm_payload(p->pid));
+        process_ext_get(p)->port = blob_ref(opt->port);
+        p->trap_exit = true;        /* from the start: the owner's end is the port's */
+    }
     atomic_store_explicit(&p->state, PROC_FREE, memory_order_relaxed);
     atomic_store_explicit(&p->registered, TERM_NIL, memory_order_relaxed);
     inbox_init(&p->inbox);
@@ -474,7 +480,7 @@ bool process_send(struct process *sender, term to, term msg)
         if (to == TERM_NONE)
             return by_name;
     }
-    if (LIKELY(is_local_pid(to))) {
+    if (LIKELY(is_local_receiver(to))) {
         p = process_lookup(to);
         if (p != NULL)
             deliver(sender, p, msg);

@@ -13,6 +13,9 @@
  *   RUNNING     WAITING, RUNNABLE, EXITING     one scheduler runs it
  *   HELD        WAITING, RUNNABLE              one thread delivers into it; may be on a queue
  *   EXITING     FREE                           heap may be gone; signals are answered with noproc
+ *
+ * A port is such a process too, whose pid is a port: programs that are outside speak through it.
+ * It runs code of the node, and is none of the processes that programs see.
  */
 #ifndef VM_PROCESS_H
 #define VM_PROCESS_H
@@ -34,6 +37,7 @@ struct timer;
 struct recv_marks;
 struct job;
 struct long_call;
+struct blob;
 
 enum process_state {
     PROC_FREE, PROC_WAITING, PROC_RUNNABLE, PROC_RUNNING, PROC_HELD, PROC_EXITING,
@@ -129,6 +133,7 @@ struct process_ext {
     struct suspending *suspending;  /* whom it has suspended; mem_free */
     uint32_t suspending_n;
     void    *trace;                 /* of whoever traces it */
+    struct blob *port;              /* of a port: its state, bif/port.h; one reference */
 };
 
 /* The process of a local pid, or NULL if it is gone. Valid until the caller's scheduler passes its
@@ -181,6 +186,7 @@ struct spawn_options {
     bool     max_heap_kill, max_heap_log;
     term     group_leader;          /* TERM_NONE: inherit */
     term     monitor_opts;          /* {monitor, Opts}: list; TERM_NONE */
+    struct blob *port;              /* of a port: what its ext->port is to be; NULL: a process */
     const struct remote_parent *remote; /* who asked for it on another node: remote.h; or NULL */
 };
 

@@ -49,6 +49,9 @@ void process_unpublish(struct process *p);      /* lookups find nothing from now
 bool process_exit_step(struct process *p);
 /* Start it: p is owned by the caller and has an exit_reason. */
 void process_exit_begin(struct process *p);
+/* Before it: the links and monitors between p and `to` end now, for the reason that p has, so that
+ * `to` hears of the end before anything else that p has to tell. */
+void process_exit_tell(struct process *p, term to);
 void process_set_exit(struct process *p, term reason);      /* reason on p's heap: not an error's */
 
 /* Free p, which never runs again, telling nobody: the node ends. */
@@ -61,9 +64,13 @@ enum request_kind {
     REQUEST_COLLECT,        /* garbage_collect/2: b is major or minor */
     REQUEST_SUSPEND,        /* suspend_process */
     REQUEST_CHECK_CODE,     /* check_process_code: b is the module */
+    REQUEST_PORT,           /* of a port: what b says, bif/port.h */
 };
 /* Answer a request for p: the answer, built in h. Owner of p. Filled by bif/ for INFO. */
 term process_answer(struct process *p, unsigned kind, term operand, struct heap *h);
 extern term (*process_info_answer)(struct process *p, term items, struct heap *h);
+/* Do what REQUEST_PORT asks of port p and answer, now or later: takes sig. Owner of p. May set its
+ * exit reason. Filled by bif/. */
+extern void (*port_request)(struct process *p, struct sig *sig);
 
 #endif

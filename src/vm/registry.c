@@ -108,11 +108,6 @@ bool registry_add(term name, term pid)
     return false;
 }
 
-bool registry_add_port(term name, term port)
-{
-    return claim(name, port);
-}
-
 bool registry_remove(term name)
 {
     term pid = registry_whereis(name), was = name;
@@ -120,7 +115,7 @@ bool registry_remove(term name)
 
     if (pid == TERM_NONE || !release(name, pid))
         return false;
-    p = is_local_pid(pid) ? process_lookup(pid) : NULL;
+    p = is_local_receiver(pid) ? process_lookup(pid) : NULL;
     if (p != NULL)
         atomic_compare_exchange_strong(&p->registered, &was, TERM_NIL);
     return true;

@@ -14,9 +14,8 @@
 void registry_init(void);                   /* after atom_table_init */
 /* The pid or port registered as name, or TERM_NONE. */
 term registry_whereis(term name);
-/* False: badarg (name taken, process has a name or is gone). */
+/* Of a process or port. False: badarg (name taken, it has a name or is gone). */
 bool registry_add(term name, term pid);
-bool registry_add_port(term name, term port);
 bool registry_remove(term name);            /* false: was not registered */
 /* The process exits: its name is free, and it will never have another. */
 void registry_remove_process(struct process *p);

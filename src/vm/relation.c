@@ -381,7 +381,7 @@ bool monitor_remove(struct process *p, term ref)
         r->peer = TERM_NONE;
     else
         relation_remove(p, r);
-    peer = is_local_pid(pid) ? process_lookup(pid) : NULL;
+    peer = is_local_receiver(pid) ? process_lookup(pid) : NULL;
     if (peer != NULL)
         signal_post(peer, SIG_DEMONITOR, p->pid, plain, TERM_NONE);
     return true;

@@ -49,7 +49,7 @@ static bool alias_admit(struct process *p, term plain)
         if (is_remote(pid))
             remote_demonitor(p->pid, plain, r);
         relation_remove(p, r);
-        peer = is_local_pid(pid) ? process_lookup(pid) : NULL;
+        peer = is_local_receiver(pid) ? process_lookup(pid) : NULL;
         if (peer != NULL)
             signal_post(peer, SIG_DEMONITOR, p->pid, plain, TERM_NONE);
     }
@@ -172,7 +172,7 @@ static enum signal_effect apply_demonitor(struct process *p, struct sig *sig)
     return EFFECT_NONE;
 }
 
-/* {Tag, Ref, process, Pid | {Name, Node}, Reason} */
+/* {Tag, Ref, process | port, Id | {Name, Node}, Reason} */
 static enum signal_effect apply_down(struct process *p, struct sig *sig)
 {
     struct relation *r = relation_find(p, relation_key(REL_MINE, sig->a));
@@ -185,6 +185,8 @@ static enum signal_effect apply_down(struct process *p, struct sig *sig)
     take_words(p, sig);
     if (r->alias != ALIAS_NONE)
         e[1] = ref_alias(&p->heap, e[1], p->pid);
+    if (is_local_port(r->peer))
+        e[2] = ATOM_port;
     if (r->tag == NULL || r->tag->item == TERM_NONE)
         e[3] = remote_shown(&p->heap, r->session, r->peer);
     if (r->tag != NULL) {
@@ -205,6 +207,7 @@ static enum signal_effect apply_down(struct process *p, struct sig *sig)
 /* --- requests ------------------------------------------------------------------------------------------- */
 
 term (*process_info_answer)(struct process *p, term items, struct heap *h);
+void (*port_request)(struct process *p, struct sig *sig);
 
 term process_answer(struct process *p, unsigned kind, term operand, struct heap *h)
 {
@@ -223,6 +226,8 @@ term process_answer(struct process *p, unsigned kind, term operand, struct heap 
         return ATOM_false;
     case REQUEST_ALIVE:
         return ATOM_true;
+    case REQUEST_PORT:
+        break;
     }
     return ATOM_undefined;
 }
@@ -235,6 +240,10 @@ static enum signal_effect apply_request(struct process *p, struct sig *sig)
     struct heap bag;
     term answer;
 
+    if (sig->aux == REQUEST_PORT && is_local_port(p->pid)) {
+        port_request(p, sig);
+        return p->exit_reason != TERM_NONE ? EFFECT_EXIT : EFFECT_NONE;
+    }
     if (asker != NULL) {
         heap_bag_init(&bag);
         answer = process_answer(p, sig->aux, sig->b, &bag);
@@ -326,7 +335,7 @@ enum signal_effect signal_apply(struct process *p, struct sig *sig)
 /* A process that is gone still owes answers to those who could not know. */
 void signal_bounce(term pid, struct sig *sig)
 {
-    struct process *from = is_local_pid(sig->from) ? process_lookup(sig->from) : NULL;
+    struct process *from = is_local_receiver(sig->from) ? process_lookup(sig->from) : NULL;
 
     if (sig->session != 0)
         remote_bounce(pid, sig);

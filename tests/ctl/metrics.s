@@ -1,6 +1,6 @@
 % metrics.s - what tests/ctl/metrics lets a node do so that its figures move
 module busy_metrics
-export table/0 atoms/3 timers/1 hold/0 flood/1 fill/2 pour/2 many/1 ring/1 pass/1
+export table/0 atoms/3 timers/1 hold/0 flood/1 fill/2 pour/2 many/1 ring/1 pass/1 program/0
 
 % A table with one row, and its owner stays.
 function table/0
@@ -13,6 +13,20 @@ function table/0
     move {key, 1} x1
     line
     call_ext 2 ets:insert/2
+    deallocate 1
+    call_only 0 hold/0
+
+% A program outside that has said something.
+function program/0
+    allocate 1 0
+    init_yregs [y0]
+    move {spawn, "cat"} x0
+    move [] x1
+    line
+    call_ext 2 erlang:open_port/2
+    move "hello" x1
+    line
+    call_ext 2 erlang:port_command/2
     deallocate 1
     call_only 0 hold/0
 

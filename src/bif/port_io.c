@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * port_io.c - what a port reads and writes, in pieces of the program's choice, packets or lines
+ */
+#include "bif/port.h"
+#include "base/alloc.h"
+#include "base/metric.h"
+#include "heap/iolist.h"
+#include "vm/process_priv.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READ_BYTES 65536    /* at most at one time; others have their turn then */
+
+/* --- the state ---------------------------------------------------------------------------------------- */
+
+static _Atomic size_t open_ports;
+
+size_t port_count(void)
+{
+    return atomic_load_explicit(&open_ports, memory_order_relaxed);
+}
+
+static void close_end(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* Who wait for room in the queue go on. */
+static void answer_waiters(struct port *port, term answer)
+{
+    for (size_t i = 0; i < port->waiters_n; i++) {
+        struct process *q = process_lookup(port->waiters[i].pid);
+
+        if (q != NULL)
+            signal_send(q, sig_new(SIG_REPLY, TERM_NONE, port->waiters[i].ref, answer));
+    }
+    port->waiters_n = 0;
+}
+
+static void port_dtor(struct blob *b)
+{
+    struct port *port = port_of_blob(b);
+
+    atomic_fetch_sub_explicit(&open_ports, 1, memory_order_relaxed);
+    close_end(&port->in);
+    close_end(&port->out);
+    if (port->child_fd >= 0)
+        port_poll_orphan(port->child_fd);
+    if (sched_self != NULL)     /* else the node ends */
+        answer_waiters(port, ATOM_undefined);
+    buf_fini(&port->rest);
+    buf_fini(&port->queue);
+    mem_free(port->name);
+    mem_free(port->waiters);
+}
+
+struct blob *port_new(void)
+{
+    struct blob *b = blob_new(sizeof(struct port));
+
+    signal(SIGPIPE, SIG_IGN);       /* a program that reads no more ends its port, not the node */
+    *port_of_blob(b) = (struct port){ .owner = TERM_NONE, .in = -1, .out = -1, .child_fd = -1 };
+    b->dtor = port_dtor;
+    atomic_fetch_add_explicit(&open_ports, 1, memory_order_relaxed);
+    return b;
+}
+
+/* --- reading ------------------------------------------------------------------------------------------ */
+
+static void tell_owner(struct process *p, term what)
+{
+    process_send(p, port_of_process(p)->owner, heap_tuple2(&p->heap, p->pid, what));
+}
+
+static term bytes_term(struct process *p, const uint8_t *data, size_t len)
+{
+    return port_of_process(p)->binary ? heap_binary(&p->heap, data, len)
+                                      : heap_latin1(&p->heap, (const char *)data, len);
+}
+
+static void tell_data(struct process *p, const uint8_t *data, size_t len)
+{
+    tell_owner(p, heap_tuple2(&p->heap, ATOM_data, bytes_term(p, data, len)));
+}
+
+static void tell_line(struct process *p, term end, const uint8_t *data, size_t len)
+{
+    term line = heap_tuple2(&p->heap, end, bytes_term(p, data, len));
+
+    tell_owner(p, heap_tuple2(&p->heap, ATOM_data, line));
+}
+
+/* Tell the packets that are whole; how many bytes they take. */
+static size_t tell_packets(struct process *p, const uint8_t *data, size_t len)
+{
+    size_t head = port_of_process(p)->packet, at = 0;
+
+    while (len - at >= head) {
+        struct reader r = reader_make(data + at, head);
+        size_t body = reader_be(&r, head);
+
+        if (len - at - head < body)
+            break;
+        tell_data(p, data + at + head, body);
+        at += head + body;
+    }
+    return at;
+}
+
+static size_t tell_lines(struct process *p, const uint8_t *data, size_t len)
+{
+    size_t most = port_of_process(p)->line, at = 0;
+
+    while (at < len) {
+        const uint8_t *end = memchr(data + at, '\n', len - at <= most ? len - at : most + 1);
+
+        if (end != NULL)
+            tell_line(p, ATOM_eol, data + at, (size_t)(end - data) - at);
+        else if (len - at > most)
+            tell_line(p, ATOM_noeol, data + at, most);
+        else
+            break;
+        at = end != NULL ? (size_t)(end - data) + 1 : at + most;
+    }
+    return at;
+}
+
+static void take_in(struct process *p, const uint8_t *data, size_t len)
+{
+    struct port *port = port_of_process(p);
+    struct buf *rest = &port->rest;
+    size_t used;
+
+    port->bytes_in += len;
+    metric_add(M_port_in, len);
+    charge(p, (int64_t)(len / 512) + 1);
+    if (port->packet == 0 && port->line == 0) {
+        tell_data(p, data, len);
+        return;
+    }
+    buf_add(rest, data, len);
+    used = port->packet != 0 ? tell_packets(p, rest->data, rest->len)
+                             : tell_lines(p, rest->data, rest->len);
+    memmove(rest->data, rest->data + used, rest->len - used);
+    rest->len -= used;
+}
+
+/* Nothing more comes from the program: its status, if that is wanted, a last line without an end,
+ * and the end, in OTP's order. */
+static term finish(struct process *p)
+{
+    struct port *port = port_of_process(p);
+
+    if (port->exit_status && port->child != 0)
+        tell_owner(p, heap_tuple2(&p->heap, ATOM_exit_status, small_make(port->status)));
+    if (port->line != 0 && port->rest.len > 0)
+        tell_line(p, ATOM_noeol, port->rest.data, port->rest.len);
+    port->rest.len = 0;
+    if (!port->eof)
+        return ATOM_normal;
+    if (!port->eof_told)
+        tell_owner(p, ATOM_eof);
+    port->eof_told = true;
+    return TERM_NONE;
+}
+
+/* The program writes no more. Its status comes first, if it is wanted. */
+static term read_end(struct process *p)
+{
+    struct port *port = port_of_process(p);
+
+    close_end(&port->in);
+    port->in_ended = true;
+    if (port->exit_status && port->child != 0 && !port->child_ended)
+        return TERM_NONE;
+    return finish(p);
+}
+
+term port_read(struct process *p)
+{
+    struct port *port = port_of_process(p);
+    uint8_t *data;
+    ssize_t n;
+
+    if (port->in < 0)
+        return TERM_NONE;
+    data = mem_alloc(READ_BYTES);
+    n = read(port->in, data, READ_BYTES);
+    if (n > 0)
+        take_in(p, data, (size_t)n);
+    mem_free(data);
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        return read_end(p);
+    port_poll(p->pid, port->in, PORT_READABLE);
+    return TERM_NONE;
+}
+
+term port_child_ended(struct process *p)
+{
+    struct port *port = port_of_process(p);
+    siginfo_t info = { 0 };
+
+    if (port->child_fd < 0 || waitid(P_PIDFD, (id_t)port->child_fd, &info, WEXITED | WNOHANG) < 0 ||
+        info.si_pid == 0)
+        return TERM_NONE;
+    close_end(&port->child_fd);
+    port->child_ended = true;
+    port->status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+    return port->exit_status && (port->in_ended || port->in < 0) ? finish(p) : TERM_NONE;
+}
+
+/* --- writing ------------------------------------------------------------------------------------------ */
+
+bool port_write(struct port *port, term data, size_t bytes)
+{
+    struct buf *q = &port->queue;
+
+    if (port->packet != 0 && port->packet < 4 && bytes >> (8 * port->packet) != 0)
+        return false;
+    if (port->packet == 4 && bytes > UINT32_MAX)
+        return false;
+    if (port->out < 0)      /* nobody to read it */
+        return true;
+    if (port->queue_at > q->len / 2) {
+        memmove(q->data, q->data + port->queue_at, q->len - port->queue_at);
+        q->len -= port->queue_at;
+        port->queue_at = 0;
+    }
+    if (port->packet != 0)
+        buf_be(q, bytes, port->packet);
+    iolist_write(data, buf_room(q, bytes));
+    port->bytes_out += bytes;
+    metric_add(M_port_out, bytes);
+    return true;
+}
+
+term port_flush(struct process *p)
+{
+    struct port *port = port_of_process(p);
+    struct buf *q = &port->queue;
+    ssize_t n = 0;
+
+    while (port->out >= 0 && port->queue_at < q->len && n >= 0) {
+        n = write(port->out, q->data + port->queue_at, q->len - port->queue_at);
+        if (n > 0)
+            port->queue_at += (size_t)n;
+        else if (n < 0 && errno == EINTR)
+            n = 0;
+    }
+    if (n < 0 && errno != EAGAIN) {
+        term why = errno == EPIPE ? ATOM_epipe : ATOM_eio;
+
+        close_end(&port->out);
+        return why;
+    }
+    if (port->queue_at == q->len)
+        port->queue_at = q->len = 0;
+    else
+        port_poll(p->pid, port->out, PORT_WRITABLE);
+    if (q->len - port->queue_at <= PORT_QUEUE_HIGH / 2)
+        answer_waiters(port, ATOM_true);
+    return TERM_NONE;
+}
