@@ -145,6 +145,7 @@ static int claim(struct table *t, term owner, const struct table_options *opt)
 {
     struct persist *ps = t->persist;
     struct store_batch b = { { 0 } };
+    bool changes;
 
     if (ps == NULL)
         return -ERR_EXISTS;
@@ -153,13 +154,16 @@ static int claim(struct table *t, term owner, const struct table_options *opt)
         return is_local_pid(atomic_load(&t->owner)) ? -ERR_EXISTS : -ERR_ARGUMENT;
     if (!table_take_owner(t, owner))
         return -ERR_EXISTS;
-    atomic_store(&t->protection, opt->protection);
-    atomic_store(&ps->sync, opt->sync);
+    changes = atomic_exchange(&t->protection, opt->protection) != opt->protection;
+    changes |= atomic_exchange(&ps->sync, opt->sync) != opt->sync;
+    changes |= ps->keep_ms != opt->keep_ms;
     ps->keep_ms = opt->keep_ms;
     tell_store_how_long(ps);
     table_set_heir(t, opt->heir, opt->heir_data);
-    describe(t, &b, atomic_load(&t->name));
-    persist_submit(t, &b);
+    if (changes) {      /* else the start of a node would be a commit a table */
+        describe(t, &b, atomic_load(&t->name));
+        persist_submit(t, &b);
+    }
     return 0;
 }
 
