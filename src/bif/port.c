@@ -65,7 +65,7 @@ static term command(struct process *p, term from, term what)
         return port_flush(p);
     } else if (is_tuple_n(what, 2) && tuple_elem(what, 0) == ATOM_connect &&
                is_local_pid(tuple_elem(what, 1)) && process_lookup(tuple_elem(what, 1)) != NULL) {
-        port->owner = tuple_elem(what, 1);      /* and no link, as in OTP */
+        port_set_owner(port, tuple_elem(what, 1));      /* and no link, as in OTP */
         reply(p, from, ATOM_connected);
     } else {
         complain(p);
@@ -214,7 +214,7 @@ static term answer_to(struct process *p, const struct sig *sig, struct heap *h)
     if (tag == ATOM_info)
         return info(p, what, h);
     if (tag == ATOM_connect) {
-        port_of_process(p)->owner = what;
+        port_set_owner(port_of_process(p), what);
         (void)link_make(p, what);
         return ATOM_true;
     }

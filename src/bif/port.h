@@ -26,6 +26,8 @@ enum port_event { PORT_READABLE = 1, PORT_WRITABLE = 2, PORT_CHILD = 4 };
 struct port_waiter { term pid, ref; };
 
 struct port {
+    struct port *next;      /* of all, [lk] as `in`, `out` and `owner` are written: port_io.c */
+    term  id;
     term  owner;            /* local pid */
     int   in, out;          /* from it and to it; -1: none, or closed */
     int   child_fd;         /* tells the end of the program; -1: there is none, or it has ended */
@@ -50,7 +52,10 @@ struct port {
 /* A port without anything open. One reference, the caller's; its end closes what is open and leaves
  * a running child to the poller. */
 struct blob *port_new(void);
-size_t port_count(void);        /* how many there are; any thread */
+
+/* From now on port_of_fd finds it. */
+void port_enlist(struct port *port, term id);
+void port_set_owner(struct port *port, term owner);
 
 /* Start what {spawn, _} and the like name. Settings and owner are in port already. 0, or -errno. */
 struct port_command {

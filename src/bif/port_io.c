@@ -3,13 +3,16 @@
  * port_io.c - what a port reads and writes, in pieces of the program's choice, packets or lines
  */
 #include "bif/port.h"
+#include "bif/port_view.h"
 #include "base/alloc.h"
 #include "base/metric.h"
 #include "heap/iolist.h"
 #include "vm/process_priv.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,18 +20,58 @@
 
 /* --- the state ---------------------------------------------------------------------------------------- */
 
-static _Atomic size_t open_ports;
-
-size_t port_count(void)
-{
-    return atomic_load_explicit(&open_ports, memory_order_relaxed);
-}
+static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct port *ports;              /* [lk ports_lock] */
 
 static void close_end(int *fd)
 {
+    pthread_mutex_lock(&ports_lock);
     if (*fd >= 0)
         close(*fd);
     *fd = -1;
+    pthread_mutex_unlock(&ports_lock);
+}
+
+void port_enlist(struct port *port, term id)
+{
+    pthread_mutex_lock(&ports_lock);
+    port->id = id;
+    port->next = ports;
+    ports = port;
+    pthread_mutex_unlock(&ports_lock);
+}
+
+void port_set_owner(struct port *port, term owner)
+{
+    pthread_mutex_lock(&ports_lock);
+    port->owner = owner;
+    pthread_mutex_unlock(&ports_lock);
+}
+
+bool port_of_fd(int fd, struct port_view *ret)
+{
+    const struct port *port;
+
+    pthread_mutex_lock(&ports_lock);
+    for (port = ports; port != NULL && port->in != fd && port->out != fd; port = port->next) {
+    }
+    if (port != NULL) {
+        *ret = (struct port_view){ .port = port->id, .owner = port->owner, .child = port->child };
+        snprintf(ret->name, sizeof ret->name, "%s", port->name != NULL ? port->name : "");
+    }
+    pthread_mutex_unlock(&ports_lock);
+    return port != NULL;
+}
+
+static void list_remove(struct port *port)
+{
+    pthread_mutex_lock(&ports_lock);
+    for (struct port **at = &ports; *at != NULL; at = &(*at)->next)
+        if (*at == port) {
+            *at = port->next;
+            break;
+        }
+    pthread_mutex_unlock(&ports_lock);
 }
 
 /* Who wait for room in the queue go on. */
@@ -47,7 +90,7 @@ static void port_dtor(struct blob *b)
 {
     struct port *port = port_of_blob(b);
 
-    atomic_fetch_sub_explicit(&open_ports, 1, memory_order_relaxed);
+    list_remove(port);
     close_end(&port->in);
     close_end(&port->out);
     if (port->child_fd >= 0)
@@ -63,11 +106,11 @@ static void port_dtor(struct blob *b)
 struct blob *port_new(void)
 {
     struct blob *b = blob_new(sizeof(struct port));
+    struct port *port = port_of_blob(b);
 
     signal(SIGPIPE, SIG_IGN);       /* a program that reads no more ends its port, not the node */
-    *port_of_blob(b) = (struct port){ .owner = TERM_NONE, .in = -1, .out = -1, .child_fd = -1 };
+    *port = (struct port){ .id = TERM_NONE, .owner = TERM_NONE, .in = -1, .out = -1, .child_fd = -1 };
     b->dtor = port_dtor;
-    atomic_fetch_add_explicit(&open_ports, 1, memory_order_relaxed);
     return b;
 }
 

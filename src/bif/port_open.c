@@ -272,7 +272,9 @@ term bif_open_port_2(struct process *p, const term *a)
                                         : mem_printf("%d/%d", (int)small_val(tuple_elem(a[0], 1)),
                                                      (int)small_val(tuple_elem(a[0], 2)));
         id = process_spawn_mfa(p, ATOM_rnode_port, ATOM_loop, TERM_NIL, &opt, NULL);
-        if (id == TERM_NONE)
+        if (id != TERM_NONE)
+            port_enlist(port, id);
+        else
             why = ATOM_system_limit;
     }
     opening_fini(&o);

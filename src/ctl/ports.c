@@ -7,6 +7,8 @@
 #include "ctl/handlers.h"
 
 #include "base/alloc.h"
+#include "bif/port_view.h"
+#include "term/print.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -70,6 +72,23 @@ static void fill_socket(struct port *p)
 }
 
 /* False: nothing that people call a port, such as an event loop's own descriptor. */
+/* A pipe to or from a program that a process has opened. */
+static void fill_program(struct port *p)
+{
+    struct port_view v;
+    struct buf local = { 0 };
+
+    if (!port_of_fd(p->fd, &v))
+        return;
+    p->kind = "program";
+    term_print(&local, v.port, 0, 64);
+    buf_str(&local, " of ");
+    term_print(&local, v.owner, 0, 64);
+    snprintf(p->local, sizeof p->local, "%s", buf_cstr(&local));
+    snprintf(p->peer, sizeof p->peer, v.child != 0 ? "%s, process %d" : "%s", v.name, (int)v.child);
+    buf_fini(&local);
+}
+
 static bool fill_port(struct port *p)
 {
     char path[64], target[256];
@@ -89,6 +108,8 @@ static bool fill_port(struct port *p)
         return false;
     p->kind = target[0] != '/' ? "pipe" : strncmp(target, "/dev/", 5) == 0 ? "device" : "file";
     snprintf(p->local, sizeof p->local, "%s", target);
+    if (target[0] != '/')
+        fill_program(p);
     return true;
 }
 

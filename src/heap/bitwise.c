@@ -54,14 +54,14 @@ static term bitwise(struct heap *h, enum bit_op op, term a, term b, term *ret_er
     }
     negative = bit_apply(op, x.negative, y.negative) & 1;
     r = big_room(h, (x.n > y.n ? x.n : y.n) + 1);
-    for (mp_size_t i = 0; i < r.n; i++) {
+    for (mp_size_t k = 0; k < r.n; k++) {
         mp_limb_t limb = bit_apply(op, complement_next(&cx), complement_next(&cy));
 
         if (negative) {
             limb = ~limb + carry;
             carry = carry && limb == 0;
         }
-        r.limbs[i] = limb;
+        r.limbs[k] = limb;
     }
     return big_finish(h, r, r.n, negative, ret_error);
 }

@@ -38,6 +38,7 @@ static struct spin pool_lock;
 static uint32_t slots_fresh;                    /* [lk pool_lock] slots never used: from here on */
 static uint32_t *pool;                          /* [lk pool_lock] */
 static uint32_t pool_n, pool_cap;               /* [lk pool_lock] */
+static _Atomic uint32_t ports;                  /* [any] of the processes, those that run ports */
 static _Atomic int64_t foreign_count;           /* [any] processes by threads without scheduler */
 
 _Static_assert(sizeof(struct process) <= 384, "one slab class");
@@ -192,6 +193,8 @@ static void process_publish(struct process *p)
     survey_note(p);
     /* release: pairs with the acquire in process_lookup */
     atomic_store_explicit(entry_of(pid_slot(p->pid)), (uintptr_t)p, memory_order_release);
+    if (is_local_port(p->pid))
+        atomic_fetch_add_explicit(&ports, 1, memory_order_relaxed);
 }
 
 void process_unpublish(struct process *p)
@@ -202,6 +205,13 @@ void process_unpublish(struct process *p)
                           memory_order_release);
     survey_touch(p->pid);
     slot_put(pid_slot(p->pid));
+    if (is_local_port(p->pid))
+        atomic_fetch_sub_explicit(&ports, 1, memory_order_relaxed);
+}
+
+uint32_t process_port_count(void)
+{
+    return atomic_load_explicit(&ports, memory_order_relaxed);
 }
 
 uint32_t process_count(void)
@@ -210,7 +220,8 @@ uint32_t process_count(void)
 
     sched_totals(&t);
     return (uint32_t)((int64_t)(t.spawned - t.exited) +
-                      atomic_load_explicit(&foreign_count, memory_order_relaxed));
+                      atomic_load_explicit(&foreign_count, memory_order_relaxed)) -
+           process_port_count();
 }
 
 /* --- making ---------------------------------------------------------------------------------------- */

@@ -32,6 +32,7 @@ void process_release_hold(struct process *p, enum process_state was, bool wake);
 
 void process_table_init(uint32_t max);
 uint32_t process_table_max(void);
+uint32_t process_port_count(void);              /* ports alive */
 uint32_t process_count(void);                   /* alive now; not exact while others run */
 /* Walk: *at starts as 0; NULL at the end. Inside an epoch. */
 struct process *process_table_next(uint32_t *at);

@@ -257,7 +257,7 @@ static void visit_group(struct survey_query *q, struct process *const *some, int
             .heap_words = atomic_load_explicit(&p->heap.shown_words, memory_order_relaxed),
         };
 
-        if (value_of(q, p) <= q->floor)
+        if (value_of(q, p) <= q->floor || is_local_port(v.pid))
             continue;
         if (q->window != 0)
             v.work = work_of(p, q->window, v.reductions);
@@ -347,6 +347,7 @@ void survey_totals(uint64_t messages_over, struct survey_totals *ret)
     pthread_mutex_lock(&survey_lock);
     look(&o.q, 0);
     *ret = totals;
+    ret->processes -= process_port_count();
     ret->longest = longest();
     ret->over = o.over;
     pthread_mutex_unlock(&survey_lock);

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/slab.h"
-#include "bif/port.h"
 #include "table/table.h"
 #include "term/atom.h"
 #include "vm/inspect.h"
@@ -193,7 +192,7 @@ static void collect_processes(struct metric_sink *sink, void *arg)
     for (unsigned i = 0; i < sched_count(); i++)
         timers += wheel_count(sched_wheel(i));
     metric_emit(sink, M_timers, NULL, (double)timers);
-    metric_emit(sink, M_ports, NULL, (double)port_count());
+    metric_emit(sink, M_ports, NULL, (double)process_port_count());
 }
 
 #define ATOM_BYTES 48       /* an entry and its text, on average */

@@ -1,6 +1,6 @@
 % busy.s - processes that misbehave, and functions that answer, fail or wait
 module busy
-export loop/0 grow/0 grow/1 victim/0 flood/0 flood/1 sleep/0 answer/1 fail/1 crash/0 crash_later/0
+export loop/0 grow/0 grow/1 victim/0 flood/0 flood/1 sleep/0 answer/1 fail/1 crash/0 crash_later/0 program/0
 
 function loop/0
     call_only 0 loop/0
@@ -18,6 +18,16 @@ function victim/0
     wait @forever
 forever:
     wait @forever
+
+% Speaks with a program outside.
+function program/0
+    allocate 0 0
+    move {spawn, "cat"} x0
+    move [] x1
+    line
+    call_ext 2 erlang:open_port/2
+    deallocate 0
+    call_only 0 victim/0
 
 function flood/0
     allocate 0 0
