@@ -16,6 +16,7 @@
 #include "ctl/run.h"
 #include "ctl/server.h"
 #include "ctl/view.h"
+#include "heap/blob.h"
 #include "heap/parse.h"
 #include "term/atom.h"
 #include "vm/code.h"
@@ -25,13 +26,18 @@
 #include <ctype.h>
 #include <event2/event.h>
 
+/* What an evaluation in a language came to; see lib/rata/tool/shell.rata. */
+enum outcome { OUTCOME_VALUE, OUTCOME_INCOMPLETE, OUTCOME_ERRORS, OUTCOME_UNSUPPORTED };
+
 struct call {
     struct request *rq;         /* a reference, besides the handler's */
     uint64_t run;               /* id of the run */
     struct event *timer;        /* [loop] */
     _Atomic uint64_t output_bytes;
     _Atomic int why;            /* enum: what we killed it for */
-    bool is_eval;
+    bool is_shell;              /* Shell:eval was called: its answer tells how it went */
+    enum outcome outcome;       /* set before the report */
+    int64_t number;             /* of the result in its session */
 };
 
 enum kill_reason { KILL_NOT, KILL_TIME, KILL_OUTPUT, KILL_CANCEL };
@@ -171,6 +177,7 @@ static bool read_eval(struct request *rq, struct heap *bag, struct parsed *ret)
 
 static const struct column call_columns[] = {
     { "value", COL_TERM, false }, { "time", COL_NS, true }, { "reductions", COL_COUNT_, true },
+    { "result", COL_COUNT_, true },     /* of an evaluation in a session alone: it is bound to _N */
 };
 
 static void call_kill(struct call *c, enum kill_reason why)
@@ -221,6 +228,47 @@ static void call_free(evutil_socket_t fd, short what, void *arg)
     mem_free(c);
 }
 
+static void reply_outcome(struct call *c, const struct run_report *r)
+{
+    struct request *rq = c->rq;
+    size_t columns = ARRAY_LEN(call_columns) - !c->is_shell;
+
+    switch (c->outcome) {
+    case OUTCOME_INCOMPLETE:
+        reply_error(rq, EXIT_BAD_INPUT, "RN0123", NULL, NULL, "the text ends too early");
+        return;
+    case OUTCOME_ERRORS:
+        reply_error(rq, EXIT_BAD_INPUT, "RN0124", "", r->text, "this cannot be evaluated");
+        return;
+    case OUTCOME_UNSUPPORTED:
+        reply_error(rq, EXIT_NO, "RN0125", NULL, NULL, "%.*s", (int)strcspn(r->text, "\n"), r->text);
+        return;
+    case OUTCOME_VALUE:
+        break;
+    }
+    reply_head(rq, "rnode.call/1", call_columns, columns, true);
+    reply_row(rq, (struct cell[]){ CELL_TEXT(r->text), CELL_NUMBER(r->time_ns),
+                                   CELL_NUMBER(r->reductions), CELL_NUMBER(c->number) }, columns);
+    reply_done(rq, 0, 0, "%s", "");
+}
+
+/* The stack down to what was asked for: how it came to be called is of no interest. */
+static void reply_raised(struct call *c, const struct run_report *r)
+{
+    const char *ours = c->is_shell ? strstr(r->trace, "'Rata.Tool.Shell':") : NULL;
+    char *trace = mem_strdup(r->trace);
+
+    if (ours != NULL) {
+        size_t n = (size_t)(ours - r->trace);
+
+        while (n > 0 && trace[n - 1] != '\n')
+            n--;
+        trace[n] = 0;
+    }
+    reply_error(c->rq, EXIT_NO, "RN0301", "", trace, "%s", r->text);
+    mem_free(trace);
+}
+
 static void on_call_done(void *arg, const struct run_report *r)
 {
     struct call *c = arg;
@@ -228,13 +276,10 @@ static void on_call_done(void *arg, const struct run_report *r)
 
     switch (r->end) {
     case RUN_VALUE:
-        reply_head(rq, "rnode.call/1", call_columns, ARRAY_LEN(call_columns), true);
-        reply_row(rq, (struct cell[]){ CELL_TEXT(r->text), CELL_NUMBER(r->time_ns),
-                                       CELL_NUMBER(r->reductions) }, ARRAY_LEN(call_columns));
-        reply_done(rq, 0, 0, "%s", "");
+        reply_outcome(c, r);
         break;
     case RUN_RAISED:
-        reply_error(rq, EXIT_NO, "RN0301", "", r->trace, "%s", r->text);
+        reply_raised(c, r);
         break;
     case RUN_EXITED:
         reply_exited(rq, r, atomic_load(&c->why));
@@ -277,19 +322,68 @@ static int64_t call_ms(const struct request *rq)
     return rq->msg->timeout_ms != 0 && rq->msg->timeout_ms < ms ? rq->msg->timeout_ms : ms;
 }
 
-static void start_call(struct request *rq, const struct parsed *p)
+static void print_text(struct buf *out, term text)
+{
+    const uint8_t *bytes;
+    uint8_t *scratch = NULL;
+    size_t len;
+
+    if (binary_bytes(text, &bytes, &len, &scratch))
+        buf_add(out, bytes, len);
+    buf_u8(out, '\n');
+    mem_free(scratch);
+}
+
+/* incomplete | {errors, Texts} | {unsupported, Text}; true: it was one of them. */
+static bool print_outcome(struct call *c, struct buf *out, term t)
+{
+    bool is_pair = is_tuple_n(t, 2);
+    term tag = is_pair ? tuple_elem(t, 0) : t;
+    const char *word = is_atom(tag) ? atom_text(tag, NULL) : "";
+
+    if (!is_pair && strcmp(word, "incomplete") == 0) {
+        c->outcome = OUTCOME_INCOMPLETE;
+    } else if (is_pair && strcmp(word, "errors") == 0) {
+        c->outcome = OUTCOME_ERRORS;
+        for (term l = tuple_elem(t, 1); is_cons(l); l = cdr(l))
+            print_text(out, car(l));
+    } else if (is_pair && strcmp(word, "unsupported") == 0) {
+        c->outcome = OUTCOME_UNSUPPORTED;
+        print_text(out, tuple_elem(t, 1));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Of run.h: the text of what a call gave. */
+static void print_value(void *arg, struct buf *out, term t, size_t max_bytes)
+{
+    struct call *c = arg;
+
+    if (c->is_shell && print_outcome(c, out, t))
+        return;
+    if (c->is_shell && is_tuple_n(t, 3)) {      /* {value, Number, Value} */
+        c->number = small_val(tuple_elem(t, 1));
+        t = tuple_elem(t, 2);
+    }
+    request_print(c->rq, out, t, max_bytes);
+}
+
+static void start_call(struct request *rq, const struct parsed *p, bool is_shell)
 {
     struct run_limits limits = {
         .heap_words_max = (size_t)rq->limits.eval_heap_bytes / sizeof(term),
         .text_bytes_max = (size_t)rq->limits.eval_output_bytes < FRAME_CHUNK_BYTES
                               ? (size_t)rq->limits.eval_output_bytes : FRAME_CHUNK_BYTES,
-        .syntax = request_syntax(rq),
+        .print = print_value,
     };
     int64_t ms = call_ms(rq);
     struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
     struct call *c = MEM_NEW(struct call);
 
     c->rq = request_ref(rq);
+    c->is_shell = is_shell;
     c->timer = event_new(server_base(), -1, 0, on_call_timeout, c);
     event_add(c->timer, &tv);
     /* Set before the run: it may end before run_start returns, but c lives until call_free runs
@@ -316,7 +410,7 @@ static void do_call(struct request *rq,
             reply_done(rq, 0, 0, "would call %s:%s/%lld", atom_text(p.module, NULL),
                        atom_text(p.function, NULL), (long long)list_length(p.args));
         else
-            start_call(rq, &p);
+            start_call(rq, &p, false);
     }
     heap_fini(&bag);
 }
@@ -326,9 +420,39 @@ void ctl_call(struct request *rq)
     do_call(rq, read_call);
 }
 
+/* eval -l LANG TEXT: 'Rata.Tool.Shell':eval(LANG, SESSION, TEXT) */
+static void eval_in(struct request *rq, const char *lang)
+{
+    const char *session = request_option(rq, "session"), *text = request_arg(rq, 0);
+    struct parsed p = { atom_from_cstr("Rata.Tool.Shell"), atom_from_cstr("eval"), TERM_NIL };
+    enum syntax known;
+    struct heap bag;
+    term args[3];
+
+    if (!syntax_parse(lang, &known)) {
+        reply_error(rq, EXIT_USAGE, "RN0101", "-l rata or -l erlang", NULL, "no language is called `%s`",
+                    lang);
+        return;
+    }
+    heap_bag_init(&bag);
+    args[0] = atom_from_cstr(lang);
+    args[1] = heap_binary(&bag, session != NULL ? session : "", session != NULL ? strlen(session) : 0);
+    args[2] = heap_binary(&bag, text, strlen(text));
+    p.args = heap_list(&bag, args, 3, TERM_NIL);
+    start_call(rq, &p, true);
+    heap_fini(&bag);
+}
+
 void ctl_eval(struct request *rq)
 {
-    do_call(rq, read_eval);
+    const char *lang = request_option(rq, "lang");
+
+    if (lang == NULL)
+        do_call(rq, read_eval);
+    else if (rq->msg->dry_run)
+        reply_done(rq, 0, 0, "would evaluate it in %s", lang);
+    else
+        eval_in(rq, lang);
 }
 
 /* --- spawn, send, kill -------------------------------------------------------------- */

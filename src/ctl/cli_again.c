@@ -23,7 +23,7 @@ static int ask_again(void *arg, const char *sort, FILE *out)
     int rc;
 
     if (sort != NULL)
-        cli_sort(a->cli, sort);
+        cli_set(a->cli, "sort", sort);
     a->cli->render.out = out;
     a->cli->render.err = out;
     rc = cli_asks_several(a->cli) ? cli_nodes(a->cli, &none) : cli_send(a->cli, a->c, &none, &id);

@@ -198,12 +198,44 @@ static void open_browser(const char *address)
         fprintf(stderr, "no xdg-open here: open the address yourself\n");
 }
 
+static const cell_t *cell_called(const struct render *r, const char *name)
+{
+    const head_t *h = r->nrows == 1 ? r->head->head : NULL;
+
+    for (size_t i = 0; h != NULL && i < h->n_columns && i < r->rows[0]->row->n_cells; i++) {
+        if (strcmp(h->columns[i]->name, name) == 0)
+            return r->rows[0]->row->cells[i];
+    }
+    return NULL;
+}
+
+/* For a shell: keep the value, and prepare its name in label. True: nothing is to be said yet. */
+static bool note_evaluated(struct cli *cli, const done_t *d, char label[32])
+{
+    struct evaluated *e = cli->evaluated;
+    const cell_t *value = cell_called(&cli->render, "value");
+    const cell_t *number = cell_called(&cli->render, "result");
+
+    e->incomplete = strcmp(d->code, "RN0123") == 0;
+    if (value != NULL) {
+        e->value = mem_strdup(value->text);
+        snprintf(label, 32, "_%lld = ", number != NULL ? (long long)number->number : (long long)e->next);
+        if (e->numbered)
+            cli->render.label = label;
+    }
+    return e->incomplete;
+}
+
 static int finish(struct cli *cli, struct client *c, const done_t *d)
 {
+    char label[32];
+
     if (cli->cmd == &commands[CMD_web] && cli->render.nrows == 1 && cli_option(cli, "open") != NULL)
         open_browser(cli->render.rows[0]->row->cells[0]->text);
     if (cli->render.node == NULL && c->hello != NULL)
         cli->render.node = c->hello->hello->node;
+    if (cli->evaluated != NULL && note_evaluated(cli, d, label))
+        return (int)d->exit;
     render_end(&cli->render, d);
     if (d->exit != 0 && d->exit != EXIT_INTERRUPTED && d->code[0] != 0) {
         fflush(stdout);
@@ -373,6 +405,18 @@ static int ask_and_answer(struct cli *cli, struct client *c, struct cli_files *f
     return rc == 0 ? cli_answer(cli, c, id) : rc;
 }
 
+static char *whole_input(void)
+{
+    struct buf b = { 0 };
+    size_t n;
+
+    do {
+        n = fread(buf_room(&b, 4096), 1, 4096, stdin);
+        b.len -= 4096 - n;
+    } while (n > 0);
+    return buf_cstr(&b);        /* the bytes live as long as the program */
+}
+
 /* Answers that end by themselves and are only read. */
 static bool wants_pager(const struct cli *cli)
 {
@@ -419,6 +463,8 @@ int cli_ask(struct cli *cli)
         make_absolute(cli);
     if (cli->cmd == &commands[CMD_join] && strcmp(cli->args[0], "-") == 0)
         cli->args[0] = first_line();
+    if (cli->cmd == &commands[CMD_eval] && strcmp(cli->args[0], "-") == 0)
+        cli->args[0] = whole_input();
     to = cli_option(cli, "to");
     if (rc == 0 && to == NULL && cli_asks_several(cli) && spreads(cli)) {
         rc = cli_confirm_several(cli);

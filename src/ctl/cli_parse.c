@@ -162,10 +162,9 @@ static bool takes_value(const struct command_flag *f)
     return f->arg[0] != 0 && f->arg[0] != '[';
 }
 
-/* As if -s sort stood behind everything else. */
-void cli_sort(struct cli *cli, const char *sort)
+void cli_set(struct cli *cli, const char *name, const char *value)
 {
-    (void)!take_option(cli, flag_find(NULL, "sort", 0), sort);
+    (void)!take_option(cli, flag_find(cli->cmd->name, name, 0), value);
 }
 
 /* Long options: --name, --name=value, --name value. */

@@ -14,6 +14,14 @@
 #define OPTIONS_MAX 32
 #define DEFAULT_TIMEOUT_MS 10000
 
+/* What became of a call in a shell. */
+struct evaluated {
+    bool numbered;              /* in: say _N before the value */
+    uint64_t next;              /* in: N where the node does not count */
+    char *value;                /* out: text of the value, to be freed; NULL: there is none */
+    bool incomplete;            /* out: more text must follow; nothing was said */
+};
+
 struct cli {
     const struct command *cmd;
     const char *context, *node;
@@ -27,6 +35,7 @@ struct cli {
     bool no_pager;
     const char *color;
     struct progress progress;
+    struct evaluated *evaluated;        /* of a shell: what it wants to know; NULL */
     struct render render;
 };
 
@@ -41,8 +50,8 @@ int cli_fail(struct cli *cli, int exit, const char *code, const char *hint, cons
     PRINTF_LIKE(5, 6);
 int cli_parse(struct cli *cli, int argc, char **argv);
 int cli_find_command(struct cli *cli, const char *word);
-/* As if -s sort stood behind everything else. */
-void cli_sort(struct cli *cli, const char *sort);
+/* As if this option of cli->cmd, or a global one that goes to the node, stood behind everything else. */
+void cli_set(struct cli *cli, const char *name, const char *value);
 /* Value of an option of the command ("" for a switch), or NULL. */
 const char *cli_option(const struct cli *cli, const char *name);
 

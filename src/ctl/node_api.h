@@ -18,6 +18,7 @@ struct node_api {
     const char *socket;             /* [set] path of the control socket */
     int64_t start_ns;               /* [set] monotonic */
     bool dev;                       /* [set] */
+    char env[64];                   /* [loop] the label env, or nothing: shown in prompts */
 
     struct request_limits limits;   /* [loop] */
     size_t connections_max;         /* [loop] */

@@ -486,7 +486,7 @@ static void end_record(struct render *r, const row_t *row)
     }
     c = cell_named(h, row, "value", &col);
     if (c != NULL && strcmp(h->schema, "rnode.call/1") == 0) {
-        buf_printf(&out, "%s\n", c->text);
+        buf_printf(&out, "%s%s\n", r->label != NULL ? r->label : "", c->text);
         put(r, &out);
         return;
     }

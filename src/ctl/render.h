@@ -20,6 +20,7 @@ struct render {
     enum output_form form;
     bool color, utf8, quiet;
     const char *command;        /* words of the request */
+    const char *label;          /* stands before the value of a call: "_3 = "; NULL: nothing */
     const char *prefix;         /* stands before words for people: a node; NULL: nothing does */
     const char *node;           /* name, for JSON; may be set late */
     FILE *out, *err;

@@ -61,7 +61,7 @@ struct run {
     uint64_t id;
     term pid, leader;               /* leader: TERM_NONE, or of this run alone */
     size_t text_bytes_max;
-    enum syntax syntax;
+    run_print_fn *print;
     run_done_fn *done;
     run_output_fn *output;
     void *arg;
@@ -213,7 +213,10 @@ static term native_done(struct process *p, const term *a)
 
     if (r == NULL)
         return bif_badarg(p);
-    term_print_as(&text, a[1], r->syntax, r->text_bytes_max);
+    if (r->print != NULL)
+        r->print(r->arg, &text, a[1], r->text_bytes_max);
+    else
+        term_print(&text, a[1], PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
     run_report(r, RUN_VALUE, &text, &trace, spent(p));
     return ATOM_ok;
 }
@@ -359,7 +362,7 @@ term run_start(term module, term function, term args, const struct run_limits *l
     r->leader = output != NULL ? io_leader_start() : TERM_NONE;
     so.group_leader = r->leader != TERM_NONE ? r->leader : runs.user;
     r->text_bytes_max = limits->text_bytes_max;
-    r->syntax = limits->syntax;
+    r->print = limits->print;
     r->done = done;
     r->output = output;
     r->arg = arg;

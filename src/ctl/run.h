@@ -10,7 +10,6 @@
 #define CTL_RUN_H
 
 #include "base/bytes.h"
-#include "term/syntax.h"
 #include "term/term.h"
 #include "vm/process.h"
 
@@ -28,10 +27,13 @@ typedef void run_done_fn(void *arg, const struct run_report *r);
  * any. False: that is enough, kill it. */
 typedef bool run_output_fn(void *arg, const void *data, size_t len);
 
+/* The text of the value, at most max_bytes; called once, before done, on a scheduler. */
+typedef void run_print_fn(void *arg, struct buf *out, term value, size_t max_bytes);
+
 struct run_limits {
     size_t heap_words_max;      /* 0: none */
     size_t text_bytes_max;      /* of the value or exception; 0: none */
-    enum syntax syntax;         /* of the value */
+    run_print_fn *print;        /* NULL: as Erlang writes it */
 };
 
 /* Make the built-ins that report callable: before the first module is loaded. */

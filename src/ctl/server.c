@@ -155,10 +155,13 @@ bool request_flag(const struct request *rq, const char *name)
 enum syntax request_syntax(const struct request *rq)
 {
     const char *terms = request_option(rq, "terms"), *name = request_option(rq, "syntax");
+    const char *lang = request_option(rq, "lang");
     enum syntax syntax = SYNTAX_ERLANG;
 
     if (terms != NULL && strcmp(terms, "json") == 0)
         return SYNTAX_JSON;
+    if (name == NULL)
+        name = lang;            /* values look as what was typed */
     if (name != NULL)
         (void)!syntax_parse(name, &syntax);     /* a newer client may know more: then Erlang's */
     return syntax;
@@ -971,6 +974,7 @@ static void say_hello(struct conn *c)
     h.node = (char *)(uintptr_t)node_api.name;
     h.role = (char *)(uintptr_t)role_name(c->role);
     h.user = c->user;
+    h.env = node_api.env;
     f.body_case = RNODE__CONTROL__CONTROL__BODY_HELLO;
     f.hello = &h;
     if (frame_write(&c->out, &f) < 0)

@@ -252,6 +252,7 @@ static void note_env(const struct options *o)
     pthread_mutex_lock(&known.lock);
     snprintf(known.env, sizeof known.env, "%s", env);
     pthread_mutex_unlock(&known.lock);
+    snprintf(node_api.env, sizeof node_api.env, "%s", env);
 }
 
 static void collect_node(struct metric_sink *sink, void *arg)
