@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * act.c - call, eval, spawn, send, kill
+ * act.c - call, eval, send, kill
  *
  * A call lives as long as its request: when the client goes away, when time is up, or when the
  * output is too much, its process is killed, and the end comes back through run.h as for any other.
  */
+#include "ctl/act_priv.h"
+
 #include "ctl/handlers.h"
 
 #include "base/alloc.h"
@@ -35,16 +37,19 @@ struct call {
     struct event *timer;        /* [loop] */
     _Atomic uint64_t output_bytes;
     _Atomic int why;            /* enum: what we killed it for */
-    bool is_shell;              /* Shell:eval was called: its answer tells how it went */
+    enum call_kind kind;
     enum outcome outcome;       /* set before the report */
     int64_t number;             /* of the result in its session */
 };
 
 enum kill_reason { KILL_NOT, KILL_TIME, KILL_OUTPUT, KILL_CANCEL };
 
-/* --- reading calls ------------------------------------------------------------------ */
+static bool is_shell(const struct call *c)
+{
+    return c->kind == CALL_SHELL;
+}
 
-struct parsed { term module, function, args; };
+/* --- reading calls ------------------------------------------------------------------ */
 
 static void bad_term(struct request *rq, const char *text, size_t at, const char *why)
 {
@@ -127,7 +132,7 @@ static bool read_mf(struct request *rq, struct heap *bag, const char **at, struc
 }
 
 /* call M:F ARG...: each argument is a term. */
-static bool read_call(struct request *rq, struct heap *bag, struct parsed *ret)
+bool act_read_call(struct request *rq, struct heap *bag, struct parsed *ret)
 {
     const char *at = request_arg(rq, 0);
     size_t n = rq->msg->n_args - 1;
@@ -231,7 +236,7 @@ static void call_free(evutil_socket_t fd, short what, void *arg)
 static void reply_outcome(struct call *c, const struct run_report *r)
 {
     struct request *rq = c->rq;
-    size_t columns = ARRAY_LEN(call_columns) - !c->is_shell;
+    size_t columns = ARRAY_LEN(call_columns) - !is_shell(c);
 
     switch (c->outcome) {
     case OUTCOME_INCOMPLETE:
@@ -255,7 +260,7 @@ static void reply_outcome(struct call *c, const struct run_report *r)
 /* The stack down to what was asked for: how it came to be called is of no interest. */
 static void reply_raised(struct call *c, const struct run_report *r)
 {
-    const char *ours = c->is_shell ? strstr(r->trace, "'Rata.Tool.Shell':") : NULL;
+    const char *ours = is_shell(c) ? strstr(r->trace, "'Rata.Tool.Shell':") : NULL;
     char *trace = mem_strdup(r->trace);
 
     if (ours != NULL) {
@@ -269,6 +274,22 @@ static void reply_raised(struct call *c, const struct run_report *r)
     mem_free(trace);
 }
 
+/* What erpc raised for a spawn at another node. */
+static void reply_not_spawned(struct request *rq, const struct run_report *r)
+{
+    const char *on = request_option(rq, "on");
+
+    if (strstr(r->text, "noconnection") != NULL)
+        reply_error(rq, EXIT_UNREACHABLE, "RN0701", NULL, NULL, "%s cannot be reached", on);
+    else if (strstr(r->text, "timeout") != NULL)
+        reply_error(rq, EXIT_TIMEOUT, "RN0110", NULL, NULL, "%s did not answer in time", on);
+    else if (strstr(r->text, "notsup") != NULL || strstr(r->text, "system_limit") != NULL)
+        reply_error(rq, EXIT_PERMISSION, "RN0726", NULL, NULL, "%s lets this node start nothing: %s", on,
+                    r->text);
+    else
+        reply_error(rq, EXIT_NO, "RN0301", "", r->trace, "%s", r->text);
+}
+
 static void on_call_done(void *arg, const struct run_report *r)
 {
     struct call *c = arg;
@@ -279,7 +300,10 @@ static void on_call_done(void *arg, const struct run_report *r)
         reply_outcome(c, r);
         break;
     case RUN_RAISED:
-        reply_raised(c, r);
+        if (c->kind == CALL_SPAWN)
+            reply_not_spawned(rq, r);
+        else
+            reply_raised(c, r);
         break;
     case RUN_EXITED:
         reply_exited(rq, r, atomic_load(&c->why));
@@ -361,16 +385,16 @@ static void print_value(void *arg, struct buf *out, term t, size_t max_bytes)
 {
     struct call *c = arg;
 
-    if (c->is_shell && print_outcome(c, out, t))
+    if (is_shell(c) && print_outcome(c, out, t))
         return;
-    if (c->is_shell && is_tuple_n(t, 3)) {      /* {value, Number, Value} */
+    if (is_shell(c) && is_tuple_n(t, 3)) {      /* {value, Number, Value} */
         c->number = small_val(tuple_elem(t, 1));
         t = tuple_elem(t, 2);
     }
     request_print(c->rq, out, t, max_bytes);
 }
 
-static void start_call(struct request *rq, const struct parsed *p, bool is_shell)
+void act_start(struct request *rq, const struct parsed *p, enum call_kind kind)
 {
     struct run_limits limits = {
         .heap_words_max = (size_t)rq->limits.eval_heap_bytes / sizeof(term),
@@ -383,7 +407,7 @@ static void start_call(struct request *rq, const struct parsed *p, bool is_shell
     struct call *c = MEM_NEW(struct call);
 
     c->rq = request_ref(rq);
-    c->is_shell = is_shell;
+    c->kind = kind;
     c->timer = event_new(server_base(), -1, 0, on_call_timeout, c);
     event_add(c->timer, &tv);
     /* Set before the run: it may end before run_start returns, but c lives until call_free runs
@@ -410,14 +434,14 @@ static void do_call(struct request *rq,
             reply_done(rq, 0, 0, "would call %s:%s/%lld", atom_text(p.module, NULL),
                        atom_text(p.function, NULL), (long long)list_length(p.args));
         else
-            start_call(rq, &p, false);
+            act_start(rq, &p, CALL_PLAIN);
     }
     heap_fini(&bag);
 }
 
 void ctl_call(struct request *rq)
 {
-    do_call(rq, read_call);
+    do_call(rq, act_read_call);
 }
 
 /* eval -l LANG TEXT: 'Rata.Tool.Shell':eval(LANG, SESSION, TEXT) */
@@ -439,7 +463,7 @@ static void eval_in(struct request *rq, const char *lang)
     args[1] = heap_binary(&bag, session != NULL ? session : "", session != NULL ? strlen(session) : 0);
     args[2] = heap_binary(&bag, text, strlen(text));
     p.args = heap_list(&bag, args, 3, TERM_NIL);
-    start_call(rq, &p, true);
+    act_start(rq, &p, CALL_SHELL);
     heap_fini(&bag);
 }
 
@@ -455,41 +479,7 @@ void ctl_eval(struct request *rq)
         eval_in(rq, lang);
 }
 
-/* --- spawn, send, kill -------------------------------------------------------------- */
-
-static void reply_pid(struct request *rq, term pid)
-{
-    static const struct column cols[] = { { "value", COL_TEXT, false } };
-    struct buf text = { 0 };
-
-    view_pid(&text, pid);
-    reply_head(rq, "rnode.call/1", cols, 1, true);
-    reply_row(rq, (struct cell[]){ CELL_TEXT(buf_cstr(&text)) }, 1);
-    reply_done(rq, 0, 0, "%s", "");
-    buf_fini(&text);
-}
-
-void ctl_spawn(struct request *rq)
-{
-    struct spawn_options so = {
-        .prio = PRIO_NORMAL, .group_leader = TERM_NONE, .monitor_opts = TERM_NONE,
-    };
-    struct heap bag;
-    struct parsed p;
-    term pid;
-
-    heap_bag_init(&bag);
-    if (read_call(rq, &bag, &p)) {
-        epoch_enter();
-        pid = process_spawn_mfa(NULL, p.module, p.function, p.args, &so, NULL);
-        epoch_leave();
-        if (pid == TERM_NONE)
-            reply_error(rq, EXIT_TIMEOUT, "RN0304", NULL, NULL, "the table of processes is full");
-        else
-            reply_pid(rq, pid);
-    }
-    heap_fini(&bag);
-}
+/* --- send, kill --------------------------------------------------------------------- */
 
 static bool find_process(struct request *rq, const char *who, term *ret)
 {

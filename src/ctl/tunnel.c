@@ -245,6 +245,20 @@ static peer_id find_peer(const char *node)
     return w.n == 1 ? w.id : 0;
 }
 
+bool tunnel_node_name(const char *node, char out[NODE_NAME_MAX + 1])
+{
+    peer_id peer = tunnel_is_here(node) ? 0 : find_peer(node);
+    struct peer_info info;
+
+    if (tunnel_is_here(node))
+        snprintf(out, NODE_NAME_MAX + 1, "%s", peer_self.name);
+    else if (peer == 0 || !peer_info(peer, &info))
+        return false;
+    else
+        snprintf(out, NODE_NAME_MAX + 1, "%s", info.name);
+    return true;
+}
+
 int tunnel_open(int fd, enum role role, const char *user, const char *node)
 {
     peer_id peer = find_peer(node);

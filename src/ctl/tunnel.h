@@ -13,6 +13,7 @@
 #define CTL_TUNNEL_H
 
 #include "ctl/commands.h"
+#include "dist/peer.h"
 
 #define TUNNELS_MAX           8             /* of one peer, either way */
 #define TUNNEL_QUEUE_BYTES    (4u << 20)    /* that wait for a client; over it the tunnel ends */
@@ -25,6 +26,8 @@ void tunnel_stop(void);                     /* end all; after peer_stop, before 
 void tunnel_cap(enum role role);
 /* Is this node meant: by its name, the part of it before @, or its id? Any thread. */
 bool tunnel_is_here(const char *node);
+/* The whole name of the node that is meant so, this one or a member; false: none is. Any thread. */
+bool tunnel_node_name(const char *node, char out[NODE_NAME_MAX + 1]);
 /* Hand a client over. Takes fd unless it fails: -ERR_NOT_FOUND, no member is called so; -ERR_LIMIT;
  * -ERR_CLOSED, no session. Any thread, does not block. */
 MUST_CHECK int tunnel_open(int fd, enum role role, const char *user, const char *node);
