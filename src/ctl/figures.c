@@ -128,7 +128,7 @@ void ctl_plot(struct request *rq)
 void ctl_web(struct request *rq)
 {
     static const struct column columns[] = { { "address", COL_TEXT, false } };
-    char *address = node_api.page_address != NULL ? node_api.page_address() : NULL;
+    char *address = node_api.page_address != NULL ? node_api.page_address(rq->role, rq->user) : NULL;
 
     if (address == NULL) {
         reply_error(rq, EXIT_NO, "RN0503", NULL, NULL, "%s serves no observer page", node_api.name);

@@ -24,9 +24,9 @@ struct node_api {
     size_t connections_max;         /* [loop] */
     const char *const *role_users[ROLE_COUNT];  /* [loop] users and @groups, NULL-terminated */
 
-    /* Where the observer page is, with a token for one login; the caller's. NULL: no page is
-     * served. Any thread. */
-    char *(*page_address)(void);
+    /* Where the observer page is, with a token for one login of user in this role; the caller's. NULL:
+     * no page is served. Any thread. */
+    char *(*page_address)(enum role role, const char *user);
     /* /readyz says no while draining; new work should go elsewhere. Control thread. */
     void (*drain)(bool on);
     bool draining;                  /* [loop] */

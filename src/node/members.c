@@ -92,6 +92,8 @@ void members_start(const struct options *o)
         .mdns_interfaces = option_items(o, OPT_cluster_mdns_interfaces),
     };
 
+    if (option_items(o, OPT_listen_peers)[0] == NULL)
+        return;                 /* nowhere to be reached: nothing to tell the others of */
     if (membership_start(&mo) < 0)
         LOG(WARNING, "member.udp", NULL,
             "no datagrams at the port of the peers (%s): members are probed over sessions alone",

@@ -162,13 +162,24 @@ static bool compat_erlang_vm(const struct options *o)
     return false;
 }
 
+/* A --dev node that was not told otherwise takes a free port. */
+static const char *const *http_addresses(const struct options *o)
+{
+    static const char *const any_port[] = { "127.0.0.1:0", NULL };
+
+    if (node_api.dev && strcmp(o->value[OPT_listen_http].origin, "default") == 0)
+        return any_port;
+    return option_items(o, OPT_listen_http);
+}
+
 static struct web_options web_options_of(const struct options *o)
 {
     return (struct web_options){
-        .listen = option_items(o, OPT_listen_http), .hosts = option_items(o, OPT_http_hosts),
+        .listen = http_addresses(o), .hosts = option_items(o, OPT_http_hosts),
         .observer = option_number(o, OPT_http_observer) != 0, .open = node_api.dev,
         .session_s = option_number(o, OPT_http_session) / 1000, .erlang_vm = compat_erlang_vm(o),
         .mailbox_warn = (uint64_t)option_number(o, OPT_vm_mailbox_warn),
+        .actions = option_number(o, OPT_http_actions) != 0,
     };
 }
 
@@ -181,6 +192,19 @@ static int read_again(struct options *o, struct buf *out)
         rc = options_load_all(o, node.start->config_path, false, out);
     for (size_t i = 0; rc == 0 && node.start->sets[i] != NULL; i++)
         rc = options_set(o, node.start->sets[i], out);
+    return rc;
+}
+
+/* Addresses of HTTP that are new; -ERR: they cannot be had. */
+static int prepare_web(const struct options *fresh, struct buf *out)
+{
+    struct web_options wo = web_options_of(fresh);
+    struct buf complaint = { 0 };
+    int rc = web_prepare(&wo, &complaint);
+
+    if (rc < 0)
+        buf_printf(out, "error[RN0502]: %s\n", buf_cstr(&complaint));
+    buf_fini(&complaint);
     return rc;
 }
 
@@ -203,6 +227,8 @@ static int reload_all(struct buf *out)
             rc = -ERR_BUSY;
         }
     }
+    if (rc == 0)
+        rc = prepare_web(&fresh, out);
     if (rc < 0) {
         options_fini(&fresh);
         LOG(ERROR, "node.reload", LOG_FIELDS("code", "RN0401"), "refused: %s", buf_cstr(out));
@@ -227,7 +253,7 @@ static int reload_all(struct buf *out)
     keeper_reload(now);
     options_fini(&fresh);
     wo = web_options_of(now);
-    web_configure(&wo);
+    web_take_over(&wo);
     LOG(INFO, "node.reload", NULL, "%s", out->len > 0 ? buf_cstr(out) : "nothing changed");
     return 0;
 }
@@ -437,16 +463,17 @@ static void choose_names(const struct options *o)
                                                                   : host);
 }
 
-static char *page_address(void)
+static char *page_address(enum role role, const char *user)
 {
-    char token[SESSION_TOKEN_CHARS + 1];
+    bool served = option_number(node.start->options, OPT_http_observer) != 0;
+    char token[SESSION_TOKEN_CHARS + 1], *address = served ? web_address() : NULL, *whole;
 
-    if (web_address() == NULL || option_number(node.start->options, OPT_http_observer) == 0)
-        return NULL;
-    if (node_api.dev)
-        return mem_strdup(web_address());
-    session_invite(token);
-    return mem_printf("%s#t=%s", web_address(), token);
+    if (address == NULL || node_api.dev)
+        return address;
+    session_invite(role, user, token);
+    whole = mem_printf("%s#t=%s", address, token);
+    mem_free(address);
+    return whole;
 }
 
 static void fill_api(void)
@@ -508,12 +535,9 @@ static void start_second(void)
 static int start_web(const struct options *o)
 {
     struct web_options wo = web_options_of(o);
-    const char *const any_port[] = { "127.0.0.1:0", NULL };
     struct buf complaint = { 0 };
     int rc;
 
-    if (node_api.dev && strcmp(o->value[OPT_listen_http].origin, "default") == 0)
-        wo.listen = any_port;
     collect_start(PACKAGE_VERSION);
     note_env(o);
     metric_collector_add(collect_node, NULL);
@@ -593,14 +617,13 @@ static void say_ready(void)
         "%s is ready: rnode %s, %s schedulers", node.name, PACKAGE_VERSION, threads);
     if (node_api.dev) {
         bool plain = strcmp(node.name, "dev") == 0; /* the one rnodectl takes by itself */
-        char *ctl = mem_printf("rnodectl%s%s", plain ? "" : " -c ", plain ? "" : node.name);
+        char *page = web_address(), *ctl = mem_printf("rnodectl%s%s", plain ? "" : " -c ", plain ? "" : node.name);
 
-        if (web_address() != NULL)
-            printf("%s is running · data in %s · %s\n", node.name, node.folder, web_address());
-        else
-            printf("%s is running · data in %s\n", node.name, node.folder);
+        printf("%s is running · data in %s%s%s\n", node.name, node.folder, page != NULL ? " · " : "",
+               page != NULL ? page : "");
         printf("try: %s status · %s deploy FILE.beam · stop: %s stop\n", ctl, ctl, ctl);
         mem_free(ctl);
+        mem_free(page);
         fflush(stdout);
     }
     notify_state("READY=1");

@@ -404,6 +404,21 @@ static char *without_comments(const char *text)
     return copy;
 }
 
+/* libConfuse calls nobody for `key = {}`: such a list has changed and is empty. */
+static void take_empty_lists(cfg_t *cfg)
+{
+    for (int i = 0; i < OPT_COUNT; i++) {
+        const struct option_row *row = &option_rows[i];
+        cfg_t *section = cfg_getsec(cfg, row->section);
+        cfg_opt_t *opt = section != NULL ? cfg_getopt(section, row->key) : NULL;
+
+        if (row->type == OPTION_LIST && opt != NULL && (opt->flags & CFGF_MODIFIED) != 0 &&
+            cfg_opt_size(opt) == 0)
+            value_set(&parsing->o->value[i], mem_strdup(""), MEM_NEW_ARRAY(char *, 1), 0,
+                      parsing->short_name);
+    }
+}
+
 int options_parse(struct options *o, const char *file, const char *text, struct buf *errors)
 {
     char *bare;
@@ -425,6 +440,8 @@ int options_parse(struct options *o, const char *file, const char *text, struct 
     cfg->filename = strdup(file);
     if (cfg_parse_fp(cfg, in) != CFG_SUCCESS && !ps.failed)
         complain("RN0401", cfg->line, "", "this file cannot be read", NULL, NULL);
+    if (!ps.failed)
+        take_empty_lists(cfg);
     cfg_free(cfg);
     fclose(in);
     mem_free(bare);

@@ -23,6 +23,7 @@
 #define IN_FLIGHT_MAX 8
 
 struct question {
+    struct link *link;
     struct question *next;
     uint32_t id;
     struct buf request;         /* its frame, until it is sent */
@@ -31,13 +32,18 @@ struct question {
     void *arg;
 };
 
-static struct {
-    struct event_base *base;
+struct link {
+    enum role role;
+    const char *user;
+    bool once;                      /* for one question: freed behind it */
     struct bufferevent *bev;
     struct question *open, **tail;  /* in the order asked */
     unsigned in_flight;
     uint32_t next_id;
-} link;
+};
+
+static struct event_base *base;
+static struct link observer = { .role = ROLE_VIEW, .user = "observer", .tail = &observer.open };
 
 static void question_free(struct question *q)
 {
@@ -46,62 +52,77 @@ static void question_free(struct question *q)
     mem_free(q);
 }
 
-static void send_waiting(void)
+static void send_waiting(struct link *l)
 {
-    for (struct question *q = link.open; q != NULL && link.in_flight < IN_FLIGHT_MAX; q = q->next) {
+    for (struct question *q = l->open; q != NULL && l->in_flight < IN_FLIGHT_MAX; q = q->next) {
         if (q->request.len == 0)
             continue;
-        bufferevent_write(link.bev, q->request.data, q->request.len);
+        bufferevent_write(l->bev, q->request.data, q->request.len);
         buf_fini(&q->request);
         q->request = (struct buf){ 0 };
-        link.in_flight++;
+        l->in_flight++;
     }
+}
+
+/* Behind the event that runs: its bufferevent is in use. */
+static void on_link_over(evutil_socket_t fd, short what, void *arg)
+{
+    struct link *l = arg;
+
+    if (l->bev != NULL)
+        bufferevent_free(l->bev);
+    mem_free((char *)(uintptr_t)l->user);
+    mem_free(l);
 }
 
 static void question_end(struct question *q, const done_t *done)
 {
-    for (struct question **at = &link.open; *at != NULL; at = &(*at)->next) {
+    struct link *l = q->link;
+
+    for (struct question **at = &l->open; *at != NULL; at = &(*at)->next) {
         if (*at == q) {
             *at = q->next;
             if (q->next == NULL)
-                link.tail = at;
+                l->tail = at;
             break;
         }
     }
     q->fn(q->arg, &q->answer, done);
     question_free(q);
+    if (l->once)
+        event_base_once(base, -1, EV_TIMEOUT, on_link_over, l, &(struct timeval){ 0 });
 }
 
-static void all_fail(void)
+static void all_fail(struct link *l)
 {
     done_t d = RNODE__CONTROL__DONE__INIT;
 
     d.exit = EXIT_UNREACHABLE;
     d.code = (char *)(uintptr_t)"RN0009";
     d.message = (char *)(uintptr_t)"the node ended the connection";
-    while (link.open != NULL)
-        question_end(link.open, &d);
+    while (l->open != NULL)
+        question_end(l->open, &d);
 }
 
-static void disconnect(void)
+static void disconnect(struct link *l)
 {
-    if (link.bev != NULL)
-        bufferevent_free(link.bev);
-    link.bev = NULL;
-    link.in_flight = 0;
-    all_fail();
+    if (l->bev != NULL)
+        bufferevent_free(l->bev);
+    l->bev = NULL;
+    l->in_flight = 0;
+    all_fail(l);
 }
 
-static void send_frame(frame_t *f)
+static void send_frame(struct link *l, frame_t *f)
 {
     struct buf out = { 0 };
 
     if (frame_write(&out, f) == 0)
-        bufferevent_write(link.bev, out.data, out.len);
+        bufferevent_write(l->bev, out.data, out.len);
     buf_fini(&out);
 }
 
-static void give_credit(uint32_t id)
+static void give_credit(struct link *l, uint32_t id)
 {
     frame_t f = RNODE__CONTROL__CONTROL__INIT;
     Rnode__Control__Credit c = RNODE__CONTROL__CREDIT__INIT;
@@ -110,13 +131,13 @@ static void give_credit(uint32_t id)
     f.id = id;
     f.body_case = RNODE__CONTROL__CONTROL__BODY_CREDIT;
     f.credit = &c;
-    send_frame(&f);
+    send_frame(l, &f);
 }
 
 /* Takes f. */
-static void on_frame(frame_t *f)
+static void on_frame(struct link *l, frame_t *f)
 {
-    struct question *q = link.open;
+    struct question *q = l->open;
 
     while (q != NULL && q->id != f->id)
         q = q->next;
@@ -125,22 +146,23 @@ static void on_frame(frame_t *f)
         return;
     }
     if (f->body_case == RNODE__CONTROL__CONTROL__BODY_DONE) {
-        link.in_flight--;
+        l->in_flight--;
         question_end(q, f->done);
         frame_free(f);
-        send_waiting();
+        send_waiting(l);
         return;
     }
     if (f->body_case == RNODE__CONTROL__CONTROL__BODY_ROW)
-        give_credit(q->id);
+        give_credit(l, q->id);
     render_frame(&q->answer, f);
 }
 
 static void on_bytes(struct bufferevent *bev, void *arg)
 {
     struct evbuffer *in = bufferevent_get_input(bev);
+    struct link *l = arg;
 
-    while (link.bev == bev) {
+    while (l->bev == bev) {
         size_t len = evbuffer_get_length(in), used;
         const uint8_t *data = evbuffer_pullup(in, -1);
         frame_t *f;
@@ -149,48 +171,47 @@ static void on_bytes(struct bufferevent *bev, void *arg)
         if (rc == 0)
             return;
         if (rc < 0) {
-            disconnect();
+            disconnect(l);
             return;
         }
         evbuffer_drain(in, used);
-        on_frame(f);
+        on_frame(l, f);
     }
 }
 
 static void on_end(struct bufferevent *bev, short what, void *arg)
 {
-    disconnect();
+    disconnect(arg);
 }
 
-static int connect_inside(void)
+static int connect_inside(struct link *l)
 {
-    int fd = server_connect(ROLE_VIEW, "observer");
+    int fd = server_connect(l->role, l->user);
 
     if (fd < 0)
         return fd;
-    link.bev = bufferevent_socket_new(link.base, fd, BEV_OPT_CLOSE_ON_FREE);
-    bufferevent_setcb(link.bev, on_bytes, NULL, on_end, NULL);
-    bufferevent_enable(link.bev, EV_READ | EV_WRITE);
+    l->bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+    bufferevent_setcb(l->bev, on_bytes, NULL, on_end, l);
+    bufferevent_enable(l->bev, EV_READ | EV_WRITE);
     return 0;
 }
 
-int ask_start(struct event_base *base)
+int ask_start(struct event_base *http_base)
 {
-    link.base = base;
-    link.tail = &link.open;
-    return connect_inside();
+    base = http_base;
+    return connect_inside(&observer);
 }
 
 void ask_stop(void)
 {
-    while (link.open != NULL) {
-        struct question *q = link.open;
+    while (observer.open != NULL) {
+        struct question *q = observer.open;
 
-        link.open = q->next;
+        observer.open = q->next;
         question_free(q);
     }
-    link.tail = &link.open;
-    disconnect();
+    observer.tail = &observer.open;
+    disconnect(&observer);
 }
 
 static void write_request(struct question *q, const char *command, const char *arg0,
@@ -220,22 +241,40 @@ static void write_request(struct question *q, const char *command, const char *a
     (void)!frame_write(&q->request, &f);    /* words of ours: far below the limit */
 }
 
-void ask(const char *command, const char *arg0, const char *const *options, uint32_t limit,
-         ask_fn *fn, void *arg)
+static void put_question(struct link *l, const char *command, const char *arg0,
+                         const char *const *options, uint32_t limit, ask_fn *fn, void *arg)
 {
     struct question *q = MEM_NEW(struct question);
 
-    q->id = ++link.next_id;
+    q->link = l;
+    q->id = ++l->next_id;
     q->answer.form = FORM_JSON;
     q->answer.command = command;
     q->answer.node = node_api.name;
     q->fn = fn;
     q->arg = arg;
     write_request(q, command, arg0, options, limit);
-    *link.tail = q;
-    link.tail = &q->next;
-    if (link.bev == NULL && connect_inside() < 0)
-        all_fail();
+    *l->tail = q;
+    l->tail = &q->next;
+    if (l->bev == NULL && connect_inside(l) < 0)
+        all_fail(l);
     else
-        send_waiting();
+        send_waiting(l);
+}
+
+void ask(const char *command, const char *arg0, const char *const *options, uint32_t limit,
+         ask_fn *fn, void *arg)
+{
+    put_question(&observer, command, arg0, options, limit, fn, arg);
+}
+
+void ask_as(const char *user, const char *command, const char *arg0, ask_fn *fn, void *arg)
+{
+    struct link *l = MEM_NEW(struct link);
+
+    l->role = ROLE_ADMIN;
+    l->user = mem_strdup(user);
+    l->once = true;
+    l->tail = &l->open;
+    put_question(l, command, arg0, NULL, 0, fn, arg);
 }

@@ -7,6 +7,7 @@
  *   / /processes /tree ...            the page; ?format=json: its rows
  *   /live/NAME                        the stream of its rows
  *   /plot/NAME.svg                    a graph
+ *   /action                           what may be changed, and changing it (action.c)
  */
 #include "web/server_priv.h"
 
@@ -30,7 +31,8 @@
 
 /* --- who may read ---------------------------------------------------------------------------- */
 
-static bool is_logged_in(struct evhttp_request *rq)
+/* False: nobody who has logged in. */
+static bool find_owner(struct evhttp_request *rq, struct session_owner *ret)
 {
     const char *header = evhttp_find_header(evhttp_request_get_input_headers(rq), "Cookie");
     const char *at = header != NULL ? strstr(header, COOKIE) : NULL;
@@ -42,7 +44,7 @@ static bool is_logged_in(struct evhttp_request *rq)
         if (n == SESSION_TOKEN_CHARS)
             memcpy(cookie, at + strlen(COOKIE), n);
     }
-    return session_is_good(cookie);
+    return session_owner(cookie, ret);
 }
 
 static void post_session(struct evhttp_request *rq)
@@ -222,7 +224,10 @@ bool page_handle(struct evhttp_request *rq, const char *path, enum evhttp_cmd_ty
 {
     const struct page_file *file = path[0] == '/' ? page_file_find(path + 1) : NULL;
 
-    if (method == EVHTTP_REQ_POST) {
+    struct session_owner owner;
+    bool is_action = strcmp(path, "/action") == 0;
+
+    if (method == EVHTTP_REQ_POST && !is_action) {
         if (strcmp(path, "/session") != 0)
             return false;
         post_session(rq);
@@ -232,9 +237,13 @@ bool page_handle(struct evhttp_request *rq, const char *path, enum evhttp_cmd_ty
         web_reply(rq, HTTP_OK, file->type, file->data, file->len);
         return true;
     }
-    if (!is_logged_in(rq)) {
+    if (!find_owner(rq, &owner)) {
         send_away(rq, path);
         return true;
     }
-    return get_guarded(rq, path);
+    if (is_action && method == EVHTTP_REQ_POST)
+        action_post(rq, &owner);
+    else if (is_action)
+        action_describe(rq, &owner);
+    return is_action || get_guarded(rq, path);
 }

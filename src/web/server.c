@@ -18,6 +18,7 @@
 #include "web/ask.h"
 #include "web/collect.h"
 #include "web/health.h"
+#include "web/listen.h"
 #include "web/live.h"
 #include "web/series.h"
 #include "web/session.h"
@@ -44,7 +45,7 @@
 
 struct settings {
     char **hosts;               /* NULL-terminated */
-    bool observer, erlang_vm;
+    bool observer, erlang_vm, actions;
     uint64_t mailbox_warn;
 };
 
@@ -54,7 +55,7 @@ static struct {
     struct event *tick;
     pthread_t thread;
     bool running;
-    char *address;                      /* [set] of the first loopback address */
+    bool prepared;                      /* control thread: listen_prepare waits for its apply */
     pthread_mutex_t lock;               /* settings, which a reload replaces */
     struct settings settings;           /* [lk] */
 } web = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -81,9 +82,10 @@ static void free_list(char **items)
     mem_free(items);
 }
 
-void web_configure(const struct web_options *o)
+static void web_configure(const struct web_options *o)
 {
-    struct settings fresh = { copy_list(o->hosts), o->observer, o->erlang_vm, o->mailbox_warn };
+    struct settings fresh = { copy_list(o->hosts), o->observer, o->erlang_vm, o->actions,
+                              o->mailbox_warn };
     char **old;
 
     session_configure(o->session_s, o->open);
@@ -114,6 +116,11 @@ static bool setting_of(const bool *which)
     on = *which;
     pthread_mutex_unlock(&web.lock);
     return on;
+}
+
+bool web_actions(void)
+{
+    return setting_of(&web.settings.actions);
 }
 
 /* --- who asks -------------------------------------------------------------------------- */
@@ -148,18 +155,6 @@ static bool host_is_ours(struct evhttp_request *rq)
            is_known_host(name);
 }
 
-static bool address_is_loopback(const struct sockaddr *sa)
-{
-    const struct sockaddr_in *in4 = (const void *)sa;
-    const struct sockaddr_in6 *in6 = (const void *)sa;
-
-    if (sa->sa_family == AF_INET)
-        return ntohl(in4->sin_addr.s_addr) >> 24 == 127;
-    return sa->sa_family == AF_INET6 &&
-           (IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) ||
-            (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) && in6->sin6_addr.s6_addr[12] == 127));
-}
-
 /* Did the request come in through an address of loopback? */
 static bool came_by_loopback(struct evhttp_request *rq)
 {
@@ -175,9 +170,9 @@ static bool came_by_loopback(struct evhttp_request *rq)
 
 /* Families of addresses, so that their number has a bound. */
 static const char *const counted_paths[] = {
-    "/metrics", "/livez", "/readyz", "/live", "/plot", "/session", "page", "other",
+    "/metrics", "/livez", "/readyz", "/live", "/plot", "/session", "/action", "page", "other",
 };
-enum { COUNTED_PAGE = 6, COUNTED_OTHER = 7 };
+enum { COUNTED_PAGE = 7, COUNTED_OTHER = 8 };
 static const char *const counted_codes[] = { "2xx", "4xx", "5xx" };
 /* relaxed: figures only. */
 static _Atomic uint64_t counts[ARRAY_LEN(counted_paths)][ARRAY_LEN(counted_codes)];
@@ -324,67 +319,7 @@ static void on_request(struct evhttp_request *rq, void *arg)
         route->handle(rq);
 }
 
-/* --- listening ---------------------------------------------------------------------------- */
-
-/* "127.0.0.1:7466" or "[::1]:7466" in its two parts. */
-static bool split_address(const char *text, char *host, size_t cap, uint16_t *ret_port)
-{
-    const char *colon = strrchr(text, ':');
-    char *end;
-    long port;
-
-    if (colon == NULL || colon[1] < '0' || colon[1] > '9')
-        return false;
-    port = strtol(colon + 1, &end, 10);
-    if (*end != 0 || port > 65535)
-        return false;
-    *ret_port = (uint16_t)port;
-    if (text[0] == '[' && colon[-1] == ']') {
-        text++;
-        colon--;
-    }
-    if (colon == text || (size_t)(colon - text) >= cap)
-        return false;
-    memcpy(host, text, (size_t)(colon - text));
-    host[colon - text] = 0;
-    return true;
-}
-
-static void note_address(struct evhttp_bound_socket *bound)
-{
-    struct sockaddr_storage ss;
-    socklen_t len = sizeof ss;
-    const struct sockaddr_in *in4 = (const void *)&ss;
-    const struct sockaddr_in6 *in6 = (const void *)&ss;
-
-    if (web.address != NULL ||
-        getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&ss, &len) < 0 ||
-        !address_is_loopback((struct sockaddr *)&ss))
-        return;
-    if (ss.ss_family == AF_INET)
-        web.address = mem_printf("http://127.0.0.1:%u/", ntohs(in4->sin_port));
-    else
-        web.address = mem_printf("http://[::1]:%u/", ntohs(in6->sin6_port));
-}
-
-static int listen_at(const char *text, struct buf *complaint)
-{
-    struct evhttp_bound_socket *bound;
-    char host[128];
-    uint16_t port;
-
-    if (!split_address(text, host, sizeof host, &port)) {
-        buf_printf(complaint, "listen.http: \"%s\" is not ADDRESS:PORT, such as 127.0.0.1:7466", text);
-        return -ERR_ARGUMENT;
-    }
-    bound = evhttp_bind_socket_with_handle(web.http, host, port);
-    if (bound == NULL) {
-        buf_printf(complaint, "listen.http: cannot listen at %s: %s", text, strerror(errno));
-        return -ERR_SYSTEM;
-    }
-    note_address(bound);
-    return 0;
-}
+/* --- start and stop ------------------------------------------------------------------------ */
 
 static uint64_t mailbox_warn(void)
 {
@@ -417,6 +352,7 @@ static void web_free(void)
         evhttp_free(web.http);
     if (web.base != NULL)
         event_base_free(web.base);
+    listen_forget();
     web.tick = NULL;
     web.http = NULL;
     web.base = NULL;
@@ -436,10 +372,10 @@ static int start_parts(const struct web_options *o, struct buf *complaint)
     evhttp_set_timeout(web.http, IDLE_S);
     evhttp_set_allowed_methods(web.http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
     evhttp_set_gencb(web.http, on_request, NULL);
-    for (size_t i = 0; o->listen[i] != NULL && rc == 0; i++)
-        rc = listen_at(o->listen[i], complaint);
+    rc = listen_prepare(o->listen, complaint);
     if (rc < 0)
         return rc;
+    listen_apply(NULL, web.http);
     web.tick = event_new(web.base, -1, EV_PERSIST, on_tick, NULL);
     event_add(web.tick, &tick);
     metric_collector_add(collect_counts, NULL);
@@ -474,7 +410,23 @@ void web_stop(void)
     web.running = false;
 }
 
-const char *web_address(void)
+int web_prepare(const struct web_options *o, struct buf *complaint)
 {
-    return web.address;
+    web.prepared = web.running;
+    if (web.running)
+        return listen_prepare(o->listen, complaint);
+    return o->listen[0] != NULL ? web_start(o, complaint) : 0;
+}
+
+void web_take_over(const struct web_options *o)
+{
+    web_configure(o);
+    if (web.prepared)
+        listen_apply(web.base, web.http);
+    web.prepared = false;
+}
+
+char *web_address(void)
+{
+    return listen_address();
 }

@@ -21,6 +21,14 @@ void web_reply(struct evhttp_request *rq, int code, const char *type, const void
 void web_security_headers(struct evhttp_request *rq);
 void web_reply_text(struct evhttp_request *rq, int code, const char *text);
 
+/* http.actions as it is now. */
+bool web_actions(void);
+
+struct session_owner;
+/* /action for somebody who has logged in; each answers. */
+void action_describe(struct evhttp_request *rq, const struct session_owner *owner);
+void action_post(struct evhttp_request *rq, const struct session_owner *owner);
+
 /* Addresses of the observer page; asked after the public ones, from loopback alone. False: there is
  * no such page. */
 bool page_handle(struct evhttp_request *rq, const char *path, enum evhttp_cmd_type method);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #define TOKENS_MAX      16
@@ -16,6 +17,7 @@
 
 struct login {
     char text[SESSION_TOKEN_CHARS + 1];
+    struct session_owner owner;
     int64_t ends_ns;                    /* 0: free */
 };
 
@@ -24,6 +26,7 @@ static struct {
     struct login tokens[TOKENS_MAX], sessions[SESSIONS_MAX];   /* [lk] */
     int64_t session_ns;                 /* [lk] */
     bool open;                          /* [lk] */
+    struct session_owner everybody;     /* [lk] when open */
 } state = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* 256 random bits in the alphabet of base64url. */
@@ -60,19 +63,26 @@ static struct login *find(struct login *list, size_t n, const char *text, int64_
     return found;
 }
 
-static void keep(struct login *list, size_t n, int64_t ends_ns, char *ret)
+static void keep(struct login *list, size_t n, int64_t ends_ns, const struct session_owner *owner,
+                 char *ret)
 {
+    struct session_owner copy = *owner; /* it may lie in the slot that is taken */
     struct login *s = slot_for_new(list, n);
 
     make_secret(s->text);
+    make_secret(copy.csrf);
+    s->owner = copy;
     s->ends_ns = ends_ns;
     memcpy(ret, s->text, sizeof s->text);
 }
 
-void session_invite(char *ret)
+void session_invite(enum role role, const char *user, char *ret)
 {
+    struct session_owner owner = { .role = role };
+
+    snprintf(owner.user, sizeof owner.user, "%s", user);
     pthread_mutex_lock(&state.lock);
-    keep(state.tokens, TOKENS_MAX, clock_monotonic_ns() + TOKEN_S * (int64_t)1000000000, ret);
+    keep(state.tokens, TOKENS_MAX, clock_monotonic_ns() + TOKEN_S * (int64_t)1000000000, &owner, ret);
     pthread_mutex_unlock(&state.lock);
 }
 
@@ -85,20 +95,24 @@ bool session_login(const char *token, char *ret)
     t = find(state.tokens, TOKENS_MAX, token, now);
     if (t != NULL) {
         t->ends_ns = 0;
-        keep(state.sessions, SESSIONS_MAX, now + state.session_ns, ret);
+        keep(state.sessions, SESSIONS_MAX, now + state.session_ns, &t->owner, ret);
     }
     pthread_mutex_unlock(&state.lock);
     return t != NULL;
 }
 
-bool session_is_good(const char *cookie)
+bool session_owner(const char *cookie, struct session_owner *ret)
 {
-    bool good;
+    struct login *l;
 
     pthread_mutex_lock(&state.lock);
-    good = state.open || find(state.sessions, SESSIONS_MAX, cookie, clock_monotonic_ns()) != NULL;
+    l = find(state.sessions, SESSIONS_MAX, cookie, clock_monotonic_ns());
+    if (l != NULL)
+        *ret = l->owner;
+    else if (state.open)
+        *ret = state.everybody;
     pthread_mutex_unlock(&state.lock);
-    return good;
+    return l != NULL || state.open;
 }
 
 void session_configure(int64_t seconds, bool open)
@@ -106,5 +120,9 @@ void session_configure(int64_t seconds, bool open)
     pthread_mutex_lock(&state.lock);
     state.session_ns = seconds * 1000000000;
     state.open = open;
+    if (open && state.everybody.csrf[0] == 0) {
+        state.everybody = (struct session_owner){ .role = ROLE_ADMIN, .user = "page" };
+        make_secret(state.everybody.csrf);
+    }
     pthread_mutex_unlock(&state.lock);
 }

@@ -22,6 +22,7 @@ struct web_options {
     bool open;                      /* the page asks nobody who they are: --dev */
     int64_t session_s;              /* how long a login holds */
     bool erlang_vm;                 /* metrics under the names of published BEAM dashboards, too */
+    bool actions;                   /* gc, kill and restart on the page */
     uint64_t mailbox_warn;          /* messages above which a mailbox counts as too long */
 };
 
@@ -29,10 +30,14 @@ struct web_options {
  * -ERR_SYSTEM: an address cannot be had; -ERR_ARGUMENT: it is none. Once. */
 MUST_CHECK int web_start(const struct web_options *o, struct buf *complaint);
 void web_stop(void);                /* waits for the thread; nothing happens when none runs */
-/* What a reload may change: hosts, observer, erlang_vm, min_peers. Copies. Any thread. */
-void web_configure(const struct web_options *o);
-/* "http://127.0.0.1:7466/" of the first loopback address, NULL: there is none. Constant. */
-const char *web_address(void);
+/* A reload, in two halves. First all that may fail: addresses of o that are not open are opened. On
+ * failure complaint says why, and nothing has changed; -ERR as for web_start. */
+MUST_CHECK int web_prepare(const struct web_options *o, struct buf *complaint);
+/* Then the rest, right after it and with the same o: it takes effect, and addresses that are not in it
+ * are closed. Copies o. The control thread, both. */
+void web_take_over(const struct web_options *o);
+/* "http://127.0.0.1:7466/" of the first loopback address, the caller's; NULL: there is none. Any thread. */
+char *web_address(void);
 
 /* The last `seconds` of a series as an SVG picture, appended to out. False: there is no such series,
  * and out gets the names of those there are, one a line. Any thread. */

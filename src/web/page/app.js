@@ -229,12 +229,42 @@ function showOverview() {
   main.append(element('h1', {}, 'Overview'), trouble, record.notes, record.node, ...graphGrid());
 }
 
+// gc, kill and restart, where http.actions and the role allow them: the pid is typed again, and the token
+// shows that it is this page that asks.
+async function addActions(pid, place) {
+  const reply = await fetch('/action');
+  const allowed = reply.ok ? await reply.json() : {};
+  if (!allowed.actions) return;
+  const input = element('input', { id: 'typed', autocomplete: 'off', spellcheck: 'false', size: '20' });
+  const result = element('p', { role: 'status' });
+  const act = async what => {
+    const answer = await fetch('/action', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': allowed.csrf },
+      body: JSON.stringify({ do: what, what: pid, typed: input.value.trim() }),
+    });
+    const body = await answer.json();
+    result.className = answer.ok ? '' : 'error';
+    result.textContent = answer.ok ? body.message || 'done' : body.error.message;
+    input.value = '';
+  };
+  const buttons = ['gc', 'kill', 'restart'].map(what => {
+    const button = element('button', { type: 'button' }, what);
+    button.addEventListener('click', () => act(what));
+    return button;
+  });
+  place.append(element('h2', {}, 'Actions'),
+    element('div', { class: 'tools' }, element('label', { for: 'typed' }, 'type ' + pid + ' again'), input, ...buttons), result);
+}
+
 function showProcess() {
   const pid = query.get('pid') || '';
   const record = new Record();
   const trouble = follow('inspect', record, { arg: pid });
-  main.append(element('h1', {}, 'Process ' + pid), trouble, record.node,
+  const actions = element('section');
+  main.append(element('h1', {}, 'Process ' + pid), trouble, record.node, actions,
     element('p', {}, element('a', { href: '/processes' }, 'all processes')));
+  addActions(pid, actions);
 }
 
 function showTable(page) {
