@@ -198,7 +198,8 @@ int cli_main(int argc, char **argv)
         rc = run(&cli);
     }
     mem_free(cli.args);
-    if (fflush(stdout) != 0 && rc == 0)
-        rc = EXIT_IO;
+    if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0)
+        rc = cli_fail(&cli, EXIT_IO, "RN0004", "df, or another place for the output",
+                      "the answer could not be written to standard output");
     return rc;
 }

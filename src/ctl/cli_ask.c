@@ -9,6 +9,7 @@
 #include "base/errors.h"
 #include "base/file.h"
 #include "beam/file.h"
+#include "ctl/contexts.h"
 #include "ctl/exits.h"
 #include "ctl/pager.h"
 #include "ctl/spread.h"
@@ -136,11 +137,35 @@ static int go_on_to(struct cli *cli, struct client *c)
     return rc;
 }
 
+/* A context that cannot be read might have said otherwise: 0, or an exit code after telling. */
+static int check_contexts(struct cli *cli)
+{
+    const char *word = cli->context != NULL ? cli->context : getenv("RNODE_CONTEXT");
+    struct buf errors = { 0 };
+    struct contexts c;
+    int rc = 0;
+
+    if (word != NULL && strchr(word, '/') != NULL)
+        return 0;
+    if (contexts_load(&c, &errors) < 0)
+        rc = cli_fail(cli, EXIT_CONFIG, "RN0401", "correct that line, or -c with the path of a socket",
+                      "contexts.conf cannot be read: %.*s", (int)strcspn(buf_cstr(&errors), "\n"),
+                      buf_cstr(&errors));
+    contexts_fini(&c);
+    buf_fini(&errors);
+    return rc;
+}
+
 int cli_connect(struct cli *cli, struct client *c)
 {
     char *path = client_socket_path(cli->context);
-    int rc = client_open(c, path);
+    int rc = check_contexts(cli);
 
+    if (rc != 0) {
+        mem_free(path);
+        return rc;
+    }
+    rc = client_open(c, path);
     if (cli->verbose && rc == 0)
         fprintf(stderr, "asking the node at %s\n", path);
     if (rc == -ERR_PERMISSION)

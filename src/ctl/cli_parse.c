@@ -228,12 +228,29 @@ int cli_find_command(struct cli *cli, const char *word)
     return cli_fail(cli, EXIT_USAGE, "RN0101", hint, "unknown command `%s`", word);
 }
 
+/* In which form the errors of the command line itself are to be told. */
+static void find_form(struct cli *cli, int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *value = strncmp(argv[i], "--output=", 9) == 0 ? argv[i] + 9
+                            : strncmp(argv[i], "-o", 2) == 0 && argv[i][2] != 0 ? argv[i] + 2
+                            : strcmp(argv[i], "-o") == 0 || strcmp(argv[i], "--output") == 0
+                                ? argv[i + 1] : NULL;
+
+        if (strcmp(argv[i], "--json") == 0)
+            cli->render.form = FORM_JSON;
+        else if (value != NULL)
+            (void)!output_form_parse(value, &cli->render.form);
+    }
+}
+
 /* The command is found first, because its options may come before it on the line. */
 int cli_parse(struct cli *cli, int argc, char **argv)
 {
     bool only_args = false;
     int rc;
 
+    find_form(cli, argc, argv);
     for (int i = 1; i < argc && cli->cmd == NULL; i++) {
         const struct command_flag *f;
 

@@ -419,6 +419,27 @@ static void take_empty_lists(cfg_t *cfg)
     }
 }
 
+/* libConfuse takes the end of the file for that of a section: the line of the brace that is never
+ * closed, 0: all are. */
+static int find_open_brace(const char *bare)
+{
+    int line = 1, depth = 0, opened[16] = { 0 };
+    bool comment;
+
+    for (const char *s = bare; *s != 0;) {
+        size_t n = lexeme_length(s, &comment);
+
+        if (*s == '{' && depth++ < (int)ARRAY_LEN(opened))
+            opened[depth - 1] = line;
+        else if (*s == '}' && depth > 0)
+            depth--;
+        for (size_t i = 0; i < n; i++)
+            line += s[i] == '\n';
+        s += n;
+    }
+    return depth == 0 || depth > (int)ARRAY_LEN(opened) ? 0 : opened[depth - 1];
+}
+
 int options_parse(struct options *o, const char *file, const char *text, struct buf *errors)
 {
     char *bare;
@@ -440,6 +461,8 @@ int options_parse(struct options *o, const char *file, const char *text, struct 
     cfg->filename = strdup(file);
     if (cfg_parse_fp(cfg, in) != CFG_SUCCESS && !ps.failed)
         complain("RN0401", cfg->line, "", "this file cannot be read", NULL, NULL);
+    if (!ps.failed && find_open_brace(bare) != 0)
+        complain("RN0401", find_open_brace(bare), "{", "this section is never closed", NULL, "}");
     if (!ps.failed)
         take_empty_lists(cfg);
     cfg_free(cfg);
