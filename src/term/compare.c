@@ -337,6 +337,17 @@ int term_cmp_exact(term a, term b)
     return compare(a, b, true, false);
 }
 
+static bool bitstrings_equal(term a, term b)
+{
+    struct bits x = bits_of(a), y = bits_of(b);
+
+    if (x.bits != y.bits)
+        return false;
+    if (LIKELY(((x.bit_offset | y.bit_offset | x.bits) & 7) == 0))
+        return memcmp(x.base, y.base, x.bits / 8) == 0;
+    return bits_cmp(x, y) == 0;
+}
+
 #define EQ_DEPTH 32
 
 /* a =:= b for words that differ: lists and tuples right here, to a depth that the C stack can bear;
@@ -360,9 +371,11 @@ static bool eq_step(term a, term b, unsigned depth)
     }
     if ((a & 7) != (b & 7))
         return false;
+    if (is_bitstring(a) && is_bitstring(b))
+        return bitstrings_equal(a, b);
     p = box_ptr(a);
     q = box_ptr(b);
-    if (p[0] != q[0] && !(is_bitstring(a) && is_bitstring(b)))
+    if (p[0] != q[0])
         return false;
     if (header_kind(p[0]) != HK_TUPLE || depth == 0)
         return compare(a, b, true, true) == 0;

@@ -345,6 +345,7 @@ static uint64_t stir_bits(uint64_t h, term t)
 {
     struct bits b = bits_of(t);
     uint64_t at = 0;
+    bool whole = header_kind(box_header(t)) == HK_BIN;  /* its bytes fill whole words */
 
     h = stir(h, b.bits << 8 | HK_BIN);
     if (b.bit_offset == 0)
@@ -356,8 +357,15 @@ static uint64_t stir_bits(uint64_t h, term t)
         }
     for (; at < b.bits; at += 64) {
         unsigned n = b.bits - at < 64 ? (unsigned)(b.bits - at) : 64;
+        uint64_t w;
 
-        h = stir(h, bits_get(b, at, n));
+        if (LIKELY(whole)) {
+            memcpy(&w, b.base + at / 8, 8);
+            w = __builtin_bswap64(w) >> (64 - n);
+        } else {
+            w = bits_get(b, at, n);
+        }
+        h = stir(h, w);
     }
     return h;
 }
@@ -441,5 +449,7 @@ static NOINLINE uint64_t hash_compound(term t)
 
 uint64_t term_hash(term t)
 {
+    if (is_bitstring(t))
+        return finish(stir_bits(0, t));
     return is_ptr(t) ? hash_compound(t) : finish(stir(0, t));
 }
