@@ -144,6 +144,9 @@ term bif_ets_new(struct process *p, const term *a)
     t = table_new(a[0], p->pid, &opt);
     if (t == NULL)
         return bif_badarg_cause(p, ATOM_already_exists);
+    /* a table lives as long as its identifier is in some heap: many of them are worth a collection */
+    if (!opt.named)
+        heap_count_vbin(&p->heap, sizeof *t);
     return ets_shown_id(p, t);
 }
 

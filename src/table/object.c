@@ -464,18 +464,18 @@ int table_update(struct table *t, term key, table_change *fn, void *ctx)
 
 /* --- walking by key --------------------------------------------------------------------------- */
 
-/* What first, next and so on give for the row found (under its lock). */
-static term found_key(struct table *t, struct heap *h, struct row *r, uint32_t hash, bool whole)
+/* What first, next and so on give for the row found with this key (under its lock). */
+ALWAYS_INLINE term found_key(struct table *t, struct heap *h, struct row *r, term key,
+                             uint32_t hash, bool whole)
 {
-    term key;
+    term shown = is_ptr(key) ? heap_copy(h, key) : key, *at, one;
 
-    if (r == NULL)
-        return TERM_NIL;
-    key = row_key(r, t->keypos);
-    if (is_ptr(key))
-        key = heap_copy(h, key);
-    return whole ? heap_tuple2(h, key, objects_copy(t, h, r, row_key(r, t->keypos), hash))
-                 : heap_tuple(h, 1, &key);
+    if (whole)
+        return heap_tuple2(h, shown, objects_copy(t, h, r, key, hash));
+    at = heap_alloc(h, TUPLE_WORDS(1));
+    one = tuple_room(&at, 1);
+    tuple_elem(one, 0) = shown;
+    return one;
 }
 
 static struct row *skip_ghosts(struct row *r)
@@ -501,7 +501,7 @@ static term set_first_from(struct table *t, struct heap *h, uint64_t index, bool
         }
         r = skip_ghosts(*bucket);
         if (r != NULL) {
-            result = found_key(t, h, r, r->hash, whole);
+            result = found_key(t, h, r, row_key(r, t->keypos), r->hash, whole);
             spin_unlock(lock);
             return result;
         }
@@ -524,7 +524,8 @@ static term set_next(struct table *t, struct heap *heap, term key, bool whole)
     index = set_index(&t->set, h.hash);
     for (r = *link; r != NULL && (r->ghost || set_same_key(&t->set, r, key, h.hash)); r = r->next) {
     }
-    result = r == NULL ? TERM_NIL : found_key(t, heap, r, r->hash, whole);
+    result = r == NULL ? TERM_NIL
+                       : found_key(t, heap, r, row_key(r, t->keypos), r->hash, whole);
     key_unlock(&h);
     return r == NULL ? set_first_from(t, heap, index + 1, whole) : result;
 }
@@ -541,7 +542,8 @@ static term ordered_at(struct table *t, struct heap *h, enum where where, term k
     if (!is_gone(t)) {
         at = where == FIRST ? ordered_first(o) : where == LAST ? ordered_last(o) :
              where == NEXT ? ordered_after(o, key, false) : ordered_before(o, key, false);
-        result = found_key(t, h, place_row(at), 0, whole);
+        if (at.leaf != NULL)    /* the key alone is had without a look at the row */
+            result = found_key(t, h, place_row(at), at.leaf->s.at[at.i].key, 0, whole);
         count_add(o->guard.reads, 1);
     }
     spin_unlock(&o->guard.lock);
@@ -579,9 +581,9 @@ static term ordered_slot(struct table *t, struct heap *h, uint64_t n, bool *ret_
     spin_lock(&o->guard.lock);
     *ret_end = (int64_t)n == o->count;
     if ((int64_t)n < o->count) {
-        for (leaf = o->first; n >= leaf->n; leaf = leaf->next)
-            n -= leaf->n;
-        result = heap_cons(h, row_copy(leaf->rows[n], h), TERM_NIL);
+        for (leaf = o->first; n >= leaf->s.n; leaf = leaf->next)
+            n -= leaf->s.n;
+        result = heap_cons(h, row_copy(leaf_row(leaf, n), h), TERM_NIL);
     }
     spin_unlock(&o->guard.lock);
     return result;

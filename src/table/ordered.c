@@ -2,10 +2,9 @@
 /*
  * ordered.c - a B+ tree of rows
  *
- *   O1  keys[i] of an inner node (i > 0) is a copy of its own, <= every key below child i and
- *       greater than every key below child i - 1; keys[0] is LEAST.
+ *   O1  Key i of an inner node (i > 0) is a copy of its own, <= every key below child i and
+ *       greater than every key below child i - 1; key 0 is less than all.
  *   O2  No leaf is empty but the root of an empty tree; leaves are linked in order.
- *   O3  If is_small is set all keys of the node are small numbers; behind the last they are NONE.
  *
  * Deleting merges a leaf with a neighbour only when it gets empty: trees that shrink and grow
  * keep their shape, and one that only shrinks loses its leaves one by one.
@@ -18,26 +17,12 @@
 
 struct separator { term *offheap; uint32_t words; term data[]; };
 
-/* As numbers below and above all that small numbers can be. */
-#define LEAST ((term)INT64_MIN)
-#define NONE  ((term)INT64_MAX)
-
 struct inner {
-    uint32_t n;             /* children */
-    bool is_small;
-    term keys[NODE_KEYS];
-    struct separator *own[NODE_KEYS];  /* words of keys[i], NULL: immediate */
-    void *child[NODE_KEYS];
+    struct sorted s;                    /* of children */
+    struct separator *own[NODE_KEYS];   /* words of key i, NULL: immediate */
 };
 
 struct path { struct inner *node[HEIGHT_MAX]; uint32_t at[HEIGHT_MAX]; };
-
-ALWAYS_INLINE int key_cmp(term a, term b)
-{
-    if (LIKELY(both_small(a, b)))
-        return (int64_t)a < (int64_t)b ? -1 : a != b;
-    return a == b ? 0 : term_cmp(a, b);
-}
 
 /* --- separators ------------------------------------------------------------------------------- */
 
@@ -69,94 +54,52 @@ static void separator_free(struct separator *s)
 
 /* --- finding ---------------------------------------------------------------------------------- */
 
-/* How many of the keys of a node of small numbers are below limit. Eleven comparisons that do not
- * wait for each other, and no jump: which way it goes could not be foretold. */
-ALWAYS_INLINE uint32_t smalls_below(const term keys[NODE_KEYS], int64_t limit)
+/* How many keys of leaf are below key; *ret_equal: the next one equals it. */
+ALWAYS_INLINE uint32_t leaf_index(const struct leaf *leaf, term key, bool *ret_equal)
 {
-    uint32_t from = 0, n = 0;
-
-#pragma GCC unroll 3
-    for (uint32_t i = 7; i < NODE_KEYS - 1; i += 8)
-        from += (int64_t)keys[i] < limit;
-    from *= 8;
-#pragma GCC unroll 8
-    for (uint32_t i = 0; i < 8; i++)
-        n += (int64_t)keys[from + i] < limit;
-    return from + n;
-}
-
-/* How many of the keys of leaf are < key. */
-ALWAYS_INLINE uint32_t leaf_below(const struct leaf *leaf, term key)
-{
-    uint32_t lo = 0, hi = leaf->n;
-
-    if (LIKELY(leaf->is_small && is_small(key)))
-        return smalls_below(leaf->keys, (int64_t)key);
-    while (lo < hi) {
-        uint32_t mid = (lo + hi) / 2;
-
-        if (key_cmp(leaf->keys[mid], key) < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-/* The child below which key belongs. */
-ALWAYS_INLINE uint32_t child_of(const struct inner *node, term key)
-{
-    uint32_t lo = 1, hi = node->n;
-
-    if (LIKELY(node->is_small && is_small(key)))
-        return smalls_below(node->keys, (int64_t)key + 1) - 1;
-    while (lo < hi) {
-        uint32_t mid = (lo + hi) / 2;
-
-        if (key_cmp(node->keys[mid], key) <= 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo - 1;
+    return sorted_find(&leaf->s, key, sort_word(key), ret_equal);
 }
 
 /* Does key lie between the first and the last key of leaf? */
 static bool leaf_spans(const struct leaf *leaf, term key)
 {
-    return leaf->n > 0 && key_cmp(leaf->keys[0], key) <= 0 &&
-           key_cmp(leaf->keys[leaf->n - 1], key) >= 0;
+    return leaf->s.n > 0 && key_cmp(leaf->s.at[0].key, key) <= 0 &&
+           key_cmp(leaf->s.at[leaf->s.n - 1].key, key) >= 0;
 }
 
-ALWAYS_INLINE struct leaf *leaf_find(struct ordered *o, term key, struct path *path)
+/* The leaf of a key with this sort word, and the way to it if path is not NULL. */
+ALWAYS_INLINE struct leaf *leaf_find(struct ordered *o, term key, int64_t word, struct path *path)
 {
     void *node = o->root;
 
     for (unsigned h = o->height; h > 0; h--) {
         struct inner *in = node;
-        uint32_t i = child_of(in, key);
+        bool equal;
+        uint32_t i = sorted_find(&in->s, key, word, &equal);
 
+        i = i + equal - 1;
         if (path != NULL) {
             path->node[h - 1] = in;
             path->at[h - 1] = i;
         }
-        node = in->child[i];
+        node = in->s.at[i].of;
     }
     return node;
 }
 
 /* For steps from key to key: where key is or would be. */
-static struct leaf *leaf_near(struct ordered *o, term key, uint32_t *ret_i)
+static struct leaf *leaf_near(struct ordered *o, term key, uint32_t *ret_i, bool *ret_equal)
 {
     struct leaf *leaf = o->hint;
 
-    if (LIKELY(leaf != NULL && o->hint_i < leaf->n && leaf->keys[o->hint_i] == key)) {
+    if (LIKELY(leaf != NULL && o->hint_i < leaf->s.n && leaf->s.at[o->hint_i].key == key)) {
         *ret_i = o->hint_i;
+        *ret_equal = true;
         return leaf;
     }
     if (leaf == NULL || !leaf_spans(leaf, key))
-        leaf = o->hint = leaf_find(o, key, NULL);
-    *ret_i = leaf_below(leaf, key);
+        leaf = o->hint = leaf_find(o, key, sort_word(key), NULL);
+    *ret_i = leaf_index(leaf, key, ret_equal);
     return leaf;
 }
 
@@ -172,58 +115,41 @@ static struct place remember(struct ordered *o, struct place at)
 
 struct row *ordered_search(struct ordered *o, term key)
 {
-    struct leaf *leaf = leaf_find(o, key, NULL);
-    uint32_t i = leaf_below(leaf, key);
+    int64_t word = sort_word(key);
+    struct leaf *leaf = leaf_find(o, key, word, NULL);
+    bool equal;
+    uint32_t i = sorted_find(&leaf->s, key, word, &equal);
 
-    if (i >= leaf->n || key_cmp(leaf->keys[i], key) != 0)
+    if (!equal)
         return NULL;
-    if (LIKELY(leaf->keys[i] == key))
-        keycache_note(&o->cache, key, leaf->rows[i], count_get(o->count));
-    return leaf->rows[i];
+    if (LIKELY(leaf->s.at[i].key == key))
+        keycache_note(&o->cache, key, leaf_row(leaf, i), count_get(o->count));
+    return leaf_row(leaf, i);
 }
 
 /* --- inserting -------------------------------------------------------------------------------- */
-
-/* There are no keys from i on. */
-static void keys_end(term keys[NODE_KEYS], uint32_t i)
-{
-    for (; i < NODE_KEYS; i++)
-        keys[i] = NONE;
-}
 
 static struct leaf *leaf_new(void)
 {
     struct leaf *leaf = slab_alloc(sizeof *leaf);
 
-    leaf->n = 0;
-    leaf->is_small = true;
-    keys_end(leaf->keys, 0);
+    sorted_init(&leaf->s, 0);
     leaf->prev = leaf->next = NULL;
     return leaf;
 }
 
-static void leaf_put(struct leaf *leaf, uint32_t i, term key, struct row *r)
-{
-    memmove(&leaf->keys[i + 1], &leaf->keys[i], (leaf->n - i) * sizeof(term));
-    memmove(&leaf->rows[i + 1], &leaf->rows[i], (leaf->n - i) * sizeof leaf->rows[0]);
-    leaf->keys[i] = key;
-    leaf->is_small &= is_small(key);
-    leaf->rows[i] = r;
-    leaf->n++;
-}
-
 static void inner_put(struct inner *in, uint32_t i, term key, struct separator *own, void *child)
 {
-    uint32_t move = in->n - i;
-
-    memmove(&in->keys[i + 1], &in->keys[i], move * sizeof(term));
-    memmove(&in->own[i + 1], &in->own[i], move * sizeof in->own[0]);
-    memmove(&in->child[i + 1], &in->child[i], move * sizeof in->child[0]);
-    in->keys[i] = key;
-    in->is_small &= is_small(key);
+    memmove(&in->own[i + 1], &in->own[i], (in->s.n - i) * sizeof in->own[0]);
     in->own[i] = own;
-    in->child[i] = child;
-    in->n++;
+    sorted_put(&in->s, i, key, child);
+}
+
+/* The first separator of a node is none. */
+static void inner_least(struct inner *in)
+{
+    sorted_set_least(&in->s);
+    in->own[0] = NULL;
 }
 
 /* Move the children from `keep` on to a new node; the key that parts them is handed up. */
@@ -232,18 +158,11 @@ static struct inner *inner_split(struct inner *in, uint32_t keep, term *ret_key,
 {
     struct inner *right = slab_alloc(sizeof *right);
 
-    right->n = in->n - keep;
-    memcpy(right->keys, &in->keys[keep], right->n * sizeof(term));
-    memcpy(right->own, &in->own[keep], right->n * sizeof in->own[0]);
-    memcpy(right->child, &in->child[keep], right->n * sizeof in->child[0]);
-    right->is_small = in->is_small;
-    keys_end(right->keys, right->n);
-    in->n = keep;
-    keys_end(in->keys, keep);
-    *ret_key = right->keys[0];
+    memcpy(right->own, &in->own[keep], (in->s.n - keep) * sizeof in->own[0]);
+    sorted_split(&in->s, keep, &right->s);
+    *ret_key = right->s.at[0].key;
     *ret_own = right->own[0];
-    right->keys[0] = LEAST;
-    right->own[0] = NULL;
+    inner_least(right);
     return right;
 }
 
@@ -252,12 +171,10 @@ static void root_grow(struct ordered *o, term key, struct separator *own, void *
     struct inner *root = slab_alloc(sizeof *root);
 
     ASSERT(o->height + 1 < HEIGHT_MAX);
-    root->n = 1;
-    root->is_small = true;
-    keys_end(root->keys, 0);
-    root->keys[0] = LEAST;
-    root->own[0] = NULL;
-    root->child[0] = o->root;
+    sorted_init(&root->s, 1);
+    root->s.n = 1;
+    root->s.at[0].of = o->root;
+    inner_least(root);
     inner_put(root, 1, key, own, right);
     o->root = root;
     o->height++;
@@ -273,11 +190,11 @@ static void path_add(struct ordered *o, struct path *path, term key, struct sepa
         term up;
         struct separator *up_own;
 
-        if (in->n < NODE_KEYS) {
+        if (in->s.n < NODE_KEYS) {
             inner_put(in, at, key, own, right);
             return;
         }
-        keep = at == in->n ? in->n - 1 : at == 1 ? 2 : in->n / 2;
+        keep = at == in->s.n ? in->s.n - 1 : at == 1 ? 2 : in->s.n / 2;
         split = inner_split(in, keep, &up, &up_own);
         if (at <= keep)
             inner_put(in, at, key, own, right);
@@ -294,26 +211,21 @@ static void path_add(struct ordered *o, struct path *path, term key, struct sepa
  * keys fill each leaf before they start the next. */
 static uint32_t leaf_keep(const struct leaf *leaf, uint32_t i)
 {
-    if (i == leaf->n && leaf->next == NULL)
-        return leaf->n;
-    return i == 0 && leaf->prev == NULL ? 0 : leaf->n / 2;
+    if (i == leaf->s.n && leaf->next == NULL)
+        return leaf->s.n;
+    return i == 0 && leaf->prev == NULL ? 0 : leaf->s.n / 2;
 }
 
 /* Split a full leaf and put the row into the half where it belongs. */
 static void leaf_split(struct ordered *o, struct path *path, struct leaf *leaf, uint32_t i,
                        term key, struct row *r)
 {
-    struct leaf *right = leaf_new();
+    struct leaf *right = slab_alloc(sizeof *right);
     uint32_t keep = leaf_keep(leaf, i);
     struct separator *own;
     term up;
 
-    right->n = leaf->n - keep;
-    memcpy(right->keys, &leaf->keys[keep], right->n * sizeof(term));
-    memcpy(right->rows, &leaf->rows[keep], right->n * sizeof leaf->rows[0]);
-    right->is_small = leaf->is_small;
-    leaf->n = keep;
-    keys_end(leaf->keys, keep);
+    sorted_split(&leaf->s, keep, &right->s);
     right->next = leaf->next;
     right->prev = leaf;
     leaf->next = right;
@@ -321,11 +233,11 @@ static void leaf_split(struct ordered *o, struct path *path, struct leaf *leaf, 
         right->next->prev = right;
     else
         o->last = right;
-    if (i < keep || (i == keep && right->n > 0))
-        leaf_put(leaf, i, key, r);
+    if (i < keep || (i == keep && right->s.n > 0))
+        sorted_put(&leaf->s, i, key, r);
     else
-        leaf_put(right, i - keep, key, r);
-    up = separator_new(right->keys[0], &own);
+        sorted_put(&right->s, i - keep, key, r);
+    up = separator_new(right->s.at[0].key, &own);
     path_add(o, path, up, own, right);
 }
 
@@ -339,22 +251,22 @@ static struct leaf *leaf_beyond(struct ordered *o, term key, uint32_t *ret_i)
 {
     struct leaf *last = o->last, *first = o->first;
 
-    *ret_i = last->n;
-    if (last->n > 0 && last->n < NODE_KEYS && key_cmp(last->keys[last->n - 1], key) < 0)
+    *ret_i = last->s.n;
+    if (last->s.n > 0 && last->s.n < NODE_KEYS && key_cmp(last->s.at[last->s.n - 1].key, key) < 0)
         return last;
     *ret_i = 0;
-    return first->n > 0 && first->n < NODE_KEYS && key_cmp(key, first->keys[0]) < 0 ? first : NULL;
+    return first->s.n > 0 && first->s.n < NODE_KEYS && key_cmp(key, first->s.at[0].key) < 0 ? first
+                                                                                          : NULL;
 }
 
 /* with, whose key is equal, takes the place of the row at index i of leaf, which is freed. */
 static void leaf_replace(struct ordered *o, struct leaf *leaf, uint32_t i, struct row *with)
 {
-    struct row *old = leaf->rows[i];
+    struct row *old = leaf_row(leaf, i);
 
-    keycache_forget(&o->cache, leaf->keys[i]);
-    leaf->rows[i] = with;
-    leaf->keys[i] = row_key(with, o->keypos);
-    leaf->is_small &= is_small(leaf->keys[i]);      /* 1.0 takes the place of 1 */
+    keycache_forget(&o->cache, leaf->s.at[i].key);
+    leaf->s.at[i].of = with;
+    leaf->s.at[i].key = row_key(with, o->keypos);      /* an equal one: its word is the same */
     count_add(o->words, row_words(with) - row_words(old));
     row_free(old);
 }
@@ -367,17 +279,23 @@ static void leaf_add(struct ordered *o, struct path *path, struct leaf *leaf, ui
 
     count_add(o->words, row_words(r));
     count_add(o->count, 1);
-    if (LIKELY(leaf->n < NODE_KEYS))
-        leaf_put(leaf, i, row_key(r, o->keypos), r);
+    if (LIKELY(leaf->s.n < NODE_KEYS))
+        sorted_put(&leaf->s, i, row_key(r, o->keypos), r);
     else
         leaf_split(o, path, leaf, i, row_key(r, o->keypos), r);
 }
 
-/* Can object be written over the row of an equal key? The words of the old key stay where they
- * are, so only a key of one word can, and it must be the same. */
-static bool row_takes(struct ordered *o, struct row *r, term key, term object)
+/* Write object over the row at index i of leaf, which has an equal key, or put a new one there. */
+static void leaf_write(struct ordered *o, struct leaf *leaf, uint32_t i, term key, term object)
 {
-    return row_key(r, o->keypos) == key && !is_ptr(key) && row_refill(r, object);
+    struct row *r = leaf_row(leaf, i);
+
+    if (leaf->s.at[i].key == key)
+        keycache_note(&o->cache, key, r, count_get(o->count));
+    if (term_eq(row_key(r, o->keypos), key) && row_refill(r, object))
+        leaf->s.at[i].key = row_key(r, o->keypos);     /* it may lie elsewhere in the row now */
+    else
+        leaf_replace(o, leaf, i, row_new(object));
 }
 
 void ordered_insert(struct ordered *o, term object)
@@ -386,34 +304,34 @@ void ordered_insert(struct ordered *o, term object)
     struct row *r = keycache_find(&o->cache, key);
     struct path path;
     struct leaf *leaf;
+    int64_t word;
     uint32_t i;
+    bool equal;
 
-    if (r != NULL && row_takes(o, r, key, object))
+    if (r != NULL && row_refill(r, object))
         return;
     leaf = leaf_beyond(o, key, &i);
     if (leaf != NULL) {
         leaf_add(o, NULL, leaf, i, object);
         return;
     }
-    leaf = leaf_find(o, key, &path);
-    i = leaf_below(leaf, key);
-    if (i == leaf->n || key_cmp(leaf->keys[i], key) != 0) {
+    word = sort_word(key);
+    leaf = leaf_find(o, key, word, &path);
+    i = sorted_find(&leaf->s, key, word, &equal);
+    if (equal)
+        leaf_write(o, leaf, i, key, object);
+    else
         leaf_add(o, &path, leaf, i, object);
-        return;
-    }
-    if (leaf->keys[i] == key)
-        keycache_note(&o->cache, key, leaf->rows[i], count_get(o->count));
-    if (!row_takes(o, leaf->rows[i], key, object))
-        leaf_replace(o, leaf, i, row_new(object));
 }
 
 void ordered_replace(struct ordered *o, struct row *with)
 {
     term key = row_key(with, o->keypos);
-    struct leaf *leaf = leaf_find(o, key, NULL);
-    uint32_t i = leaf_below(leaf, key);
+    struct leaf *leaf = leaf_find(o, key, sort_word(key), NULL);
+    bool equal;
+    uint32_t i = leaf_index(leaf, key, &equal);
 
-    ASSERT(i < leaf->n && key_cmp(leaf->keys[i], key) == 0);
+    ASSERT(equal);
     leaf_replace(o, leaf, i, with);
 }
 
@@ -422,18 +340,12 @@ void ordered_replace(struct ordered *o, struct row *with)
 /* Take child i out of the node; its separator goes too. */
 static void inner_cut(struct inner *in, uint32_t i)
 {
-    uint32_t move = in->n - i - 1;
-
     separator_free(in->own[i]);
-    memmove(&in->keys[i], &in->keys[i + 1], move * sizeof(term));
-    memmove(&in->own[i], &in->own[i + 1], move * sizeof in->own[0]);
-    memmove(&in->child[i], &in->child[i + 1], move * sizeof in->child[0]);
-    in->n--;
-    in->keys[in->n] = NONE;
-    if (i == 0 && in->n > 0) {
+    memmove(&in->own[i], &in->own[i + 1], (in->s.n - i - 1) * sizeof in->own[0]);
+    sorted_cut(&in->s, i);
+    if (i == 0 && in->s.n > 0) {
         separator_free(in->own[0]);
-        in->own[0] = NULL;
-        in->keys[0] = LEAST;
+        inner_least(in);
     }
 }
 
@@ -453,15 +365,15 @@ static void leaf_drop(struct ordered *o, struct path *path, struct leaf *leaf)
     slab_free(leaf, sizeof *leaf);
     for (; h < o->height; h++) {
         inner_cut(path->node[h], path->at[h]);
-        if (path->node[h]->n > 0)
+        if (path->node[h]->s.n > 0)
             break;
         slab_free(path->node[h], sizeof(struct inner));
     }
     /* some leaf is left (O2), so the root is; it may have become a chain of single children */
-    while (o->height > 0 && ((struct inner *)o->root)->n == 1) {
+    while (o->height > 0 && ((struct inner *)o->root)->s.n == 1) {
         struct inner *root = o->root;
 
-        o->root = root->child[0];
+        o->root = root->s.at[0].of;
         o->height--;
         slab_free(root, sizeof *root);
     }
@@ -470,21 +382,20 @@ static void leaf_drop(struct ordered *o, struct path *path, struct leaf *leaf)
 struct row *ordered_remove(struct ordered *o, term key)
 {
     struct path path;
-    struct leaf *leaf = leaf_find(o, key, &path);
-    uint32_t i = leaf_below(leaf, key);
+    int64_t word = sort_word(key);
+    struct leaf *leaf = leaf_find(o, key, word, &path);
+    bool equal;
+    uint32_t i = sorted_find(&leaf->s, key, word, &equal);
     struct row *r;
 
-    if (i >= leaf->n || key_cmp(leaf->keys[i], key) != 0)
+    if (!equal)
         return NULL;
-    r = leaf->rows[i];
-    keycache_forget(&o->cache, leaf->keys[i]);
-    leaf->n--;
-    memmove(&leaf->keys[i], &leaf->keys[i + 1], (leaf->n - i) * sizeof(term));
-    memmove(&leaf->rows[i], &leaf->rows[i + 1], (leaf->n - i) * sizeof leaf->rows[0]);
-    leaf->keys[leaf->n] = NONE;
+    r = leaf_row(leaf, i);
+    keycache_forget(&o->cache, leaf->s.at[i].key);
+    sorted_cut(&leaf->s, i);
     count_add(o->count, -1);
     count_add(o->words, -row_words(r));
-    if (leaf->n == 0 && o->height > 0)
+    if (leaf->s.n == 0 && o->height > 0)
         leaf_drop(o, &path, leaf);
     return r;
 }
@@ -495,14 +406,14 @@ static const struct place nowhere = { NULL, 0 };
 
 struct row *place_row(struct place at)
 {
-    return at.leaf == NULL ? NULL : at.leaf->rows[at.i];
+    return at.leaf == NULL ? NULL : leaf_row(at.leaf, at.i);
 }
 
 struct place place_next(struct place at)
 {
     if (at.leaf == NULL)
         return at;
-    if (++at.i < at.leaf->n)
+    if (++at.i < at.leaf->s.n)
         return at;
     return at.leaf->next == NULL ? nowhere : (struct place){ at.leaf->next, 0 };
 }
@@ -516,7 +427,7 @@ struct place place_prev(struct place at)
         return at;
     }
     return at.leaf->prev == NULL ? nowhere
-                                 : (struct place){ at.leaf->prev, at.leaf->prev->n - 1 };
+                                 : (struct place){ at.leaf->prev, at.leaf->prev->s.n - 1 };
 }
 
 struct place ordered_first(struct ordered *o)
@@ -526,13 +437,13 @@ struct place ordered_first(struct ordered *o)
 
 struct place ordered_last(struct ordered *o)
 {
-    return o->count == 0 ? nowhere : (struct place){ o->last, o->last->n - 1 };
+    return o->count == 0 ? nowhere : (struct place){ o->last, o->last->s.n - 1 };
 }
 
 /* Place of index i of leaf, where i may be just behind its last row. */
 static struct place place_at(struct leaf *leaf, uint32_t i)
 {
-    if (i < leaf->n)
+    if (i < leaf->s.n)
         return (struct place){ leaf, i };
     return leaf->next == NULL ? nowhere : (struct place){ leaf->next, 0 };
 }
@@ -542,15 +453,16 @@ static struct place place_below(struct leaf *leaf, uint32_t i)
 {
     if (i > 0)
         return (struct place){ leaf, i - 1 };
-    return leaf->prev == NULL ? nowhere : (struct place){ leaf->prev, leaf->prev->n - 1 };
+    return leaf->prev == NULL ? nowhere : (struct place){ leaf->prev, leaf->prev->s.n - 1 };
 }
 
 struct place ordered_after(struct ordered *o, term key, bool or_equal)
 {
     uint32_t i;
-    struct leaf *leaf = leaf_near(o, key, &i);
+    bool equal;
+    struct leaf *leaf = leaf_near(o, key, &i, &equal);
 
-    if (!or_equal && i < leaf->n && key_cmp(leaf->keys[i], key) == 0)
+    if (!or_equal && equal)
         i++;
     return remember(o, place_at(leaf, i));
 }
@@ -558,9 +470,10 @@ struct place ordered_after(struct ordered *o, term key, bool or_equal)
 struct place ordered_before(struct ordered *o, term key, bool or_equal)
 {
     uint32_t i;
-    struct leaf *leaf = leaf_near(o, key, &i);
+    bool equal;
+    struct leaf *leaf = leaf_near(o, key, &i, &equal);
 
-    if (or_equal && i < leaf->n && key_cmp(leaf->keys[i], key) == 0)
+    if (or_equal && equal)
         return remember(o, (struct place){ leaf, i });
     return remember(o, place_below(leaf, i));
 }
@@ -579,12 +492,12 @@ static struct leaf *range_descend(struct ordered *o, range_cmp *cmp, const void 
         struct inner *in = node;
         uint32_t c = 0;
 
-        while (c + 1 < in->n && cmp(in->keys[c + 1], range) < limit)
+        while (c + 1 < in->s.n && cmp(in->s.at[c + 1].key, range) < limit)
             c++;
-        node = in->child[c];
+        node = in->s.at[c].of;
     }
     leaf = node;
-    while (i < leaf->n && cmp(leaf->keys[i], range) < limit)
+    while (i < leaf->s.n && cmp(leaf->s.at[i].key, range) < limit)
         i++;
     *ret_i = i;
     return leaf;
@@ -610,10 +523,10 @@ struct place ordered_range_end(struct ordered *o, range_cmp *cmp, const void *ra
 
 static void inner_free(struct inner *in, unsigned height)
 {
-    for (uint32_t i = 0; i < in->n; i++) {
+    for (uint32_t i = 0; i < in->s.n; i++) {
         separator_free(in->own[i]);
         if (height > 1)
-            inner_free(in->child[i], height - 1);
+            inner_free(in->s.at[i].of, height - 1);
     }
     slab_free(in, sizeof *in);
 }
@@ -625,8 +538,8 @@ static void tree_free(struct ordered *o)
     while (leaf != NULL) {
         struct leaf *next = leaf->next;
 
-        for (uint32_t i = 0; i < leaf->n; i++)
-            row_free(leaf->rows[i]);
+        for (uint32_t i = 0; i < leaf->s.n; i++)
+            row_free(leaf_row(leaf, i));
         slab_free(leaf, sizeof *leaf);
         leaf = next;
     }
@@ -655,8 +568,8 @@ bool ordered_bury(struct ordered *o, unsigned n)
     for (; n > 0 && o->first != NULL; n--) {
         struct leaf *leaf = o->first;
 
-        for (uint32_t i = 0; i < leaf->n; i++)
-            row_free(leaf->rows[i]);
+        for (uint32_t i = 0; i < leaf->s.n; i++)
+            row_free(leaf_row(leaf, i));
         o->first = leaf->next;
         slab_free(leaf, sizeof *leaf);
     }

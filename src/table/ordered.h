@@ -8,17 +8,13 @@
 #define TABLE_ORDERED_H
 
 #include "table/keycache.h"
+#include "table/sorted.h"
 
-#define NODE_KEYS 32        /* rows of a leaf, children of an inner node */
-
-/* Keys lie in the rows; the array keeps the words at hand. */
 struct leaf {
-    uint32_t n;
-    bool is_small;          /* all keys are small numbers */
+    struct sorted s;        /* of rows, in which the keys lie */
     struct leaf *prev, *next;
-    term keys[NODE_KEYS];
-    struct row *rows[NODE_KEYS];
 };
+#define leaf_row(leaf, i) ((struct row *)(leaf)->s.at[i].of)
 
 struct ordered {
     struct guard guard;
