@@ -283,7 +283,9 @@ static void reply_not_spawned(struct request *rq, const struct run_report *r)
         reply_error(rq, EXIT_UNREACHABLE, "RN0701", NULL, NULL, "%s cannot be reached", on);
     else if (strstr(r->text, "timeout") != NULL)
         reply_error(rq, EXIT_TIMEOUT, "RN0110", NULL, NULL, "%s did not answer in time", on);
-    else if (strstr(r->text, "notsup") != NULL || strstr(r->text, "system_limit") != NULL)
+    else if (strstr(r->text, "system_limit") != NULL)
+        reply_error(rq, EXIT_TIMEOUT, "RN0309", NULL, NULL, "%s takes no new processes now", on);
+    else if (strstr(r->text, "notsup") != NULL)
         reply_error(rq, EXIT_PERMISSION, "RN0726", NULL, NULL, "%s lets this node start nothing: %s", on,
                     r->text);
     else
@@ -533,8 +535,9 @@ static void reply_drain(struct request *rq, bool on)
         node_api.draining = on;
         node_api.drain(on);
     }
-    reply_done(rq, 0, 0, on ? "%s is not ready for new work · undo: rnodectl resume"
-                            : "%s is ready for new work", node_api.name);
+    reply_done(rq, 0, 0, on ? "%s is not ready for new work: /readyz says no, it has left its"
+                                 " flocks, and other nodes start nothing here · undo: rnodectl resume"
+                            : "%s is ready for new work, and in its flocks again", node_api.name);
 }
 
 void ctl_drain(struct request *rq)

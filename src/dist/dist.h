@@ -14,6 +14,8 @@
 void dist_init(void);
 /* Load what dist/ has as code for the machine. After vm_start. */
 void dist_start(void);
+/* Other nodes start no processes here while refuse is true: they get system_limit. Any thread. */
+void dist_refuse_spawns(bool refuse);
 /* The node has this name from now on. Before any program runs that could ask for it, and before
  * peer_start. */
 void dist_alive(const char *name, uint32_t creation);

@@ -685,11 +685,38 @@ void flock_init(void)
     metric_collector_add(collect, NULL);
 }
 
+static uint64_t node_pid;               /* [set] by flock_start: the process that stands for the node */
+
+static int announce_node(void)
+{
+    struct buf own = { 0 };
+    int rc = attrs_add_text(&own, "kind", "node");
+
+    if (rc == 0)
+        rc = announce(node_pid, own.data, own.len);
+    buf_fini(&own);
+    return rc;
+}
+
+int flock_node_present(bool present)
+{
+    int rc = 0;
+
+    epoch_enter();
+    pthread_rwlock_wrlock(&share_lock);
+    if (present)
+        rc = announce_node();
+    else
+        withdraw(node_pid, WHY_LEFT);
+    pthread_rwlock_unlock(&share_lock);
+    epoch_leave();
+    return rc;
+}
+
 void flock_start(void)
 {
     struct spawn_options opt = { .prio = PRIO_NORMAL, .group_leader = TERM_NONE,
                                  .monitor_opts = TERM_NONE };
-    struct buf own = { 0 };
     term pid;
     int rc;
 
@@ -698,12 +725,10 @@ void flock_start(void)
                             &opt, NULL);
     ASSERT(pid != TERM_NONE);
     registry_add(atom_from_cstr("flock"), pid);
-    rc = attrs_add_text(&own, "kind", "node");
-    ASSERT(rc == 0);
+    node_pid = imm_payload(pid);
     pthread_rwlock_wrlock(&share_lock);
-    rc = announce(imm_payload(pid), own.data, own.len);
+    rc = announce_node();
     pthread_rwlock_unlock(&share_lock);
     epoch_leave();
     ASSERT(rc == 0);
-    buf_fini(&own);
 }

@@ -29,6 +29,10 @@ void pg_start(void);
 
 /* Labels of this node, "key=value"; NULL-terminated. From now on every announced process has them. */
 void flock_labels(const char *const *labels);
+/* This node itself is a member of its flocks (as after flock_start) or not: then nobody places work
+ * here by them. Processes that have announced themselves stay. -ERR_LIMIT: too many have. Any thread that
+ * is not a scheduler. */
+MUST_CHECK int flock_node_present(bool present);
 /* Define a flock, or define it anew; takes pattern. origin: "config", "command", "program".
  * -ERR_ARGUMENT: the name is not [a-z0-9_.-]+; -ERR_LIMIT: FLOCKS_MAX. */
 MUST_CHECK int flock_define(const char *name, struct pattern *pattern, const char *origin);

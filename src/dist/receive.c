@@ -7,6 +7,7 @@
  * checked by the scan before. (Decoding when the receiver looks would walk it a second time.)
  * Every frame may be a lie; the worst it can do is what its rights allow.
  */
+#include "dist/dist.h"
 #include "dist/dist_priv.h"
 
 #include "base/clock.h"
@@ -382,12 +383,21 @@ static int rx_group_leader(const struct peer_rx *rx)
 
 /* --- spawning ------------------------------------------------------------------------------------------------------ */
 
+static _Atomic bool refuses_spawns;     /* [any] relaxed: a spawn that is on its way may still pass */
+
+void dist_refuse_spawns(bool refuse)
+{
+    atomic_store_explicit(&refuses_spawns, refuse, memory_order_relaxed);
+}
+
 /* A token bucket: SPAWN_PER_S, and SPAWN_BURST at once. */
 static bool spawn_allowed(struct session *s)
 {
     int64_t now = clock_monotonic_ns(), ns_each = 1000000000 / SPAWN_PER_S;
     int64_t fresh = (now - s->spawn_at_ns) / ns_each;
 
+    if (atomic_load_explicit(&refuses_spawns, memory_order_relaxed))
+        return false;
     if (s->spawn_at_ns == 0) {
         s->spawn_tokens = SPAWN_BURST;
         s->spawn_at_ns = now;

@@ -25,6 +25,7 @@
 #include "ctl/tunnel.h"
 #include "ctl/view.h"
 #include "dist/dist.h"
+#include "dist/flock.h"
 #include "dist/peer.h"
 #include "node/boot.h"
 #include "node/crash.h"
@@ -476,6 +477,18 @@ static char *page_address(enum role role, const char *user)
     return whole;
 }
 
+/* New work goes elsewhere: by /readyz, by flocks, and by spawns of other nodes. */
+static void node_drain(bool on)
+{
+    int rc = flock_node_present(!on);
+
+    if (rc < 0)
+        LOG(ERROR, "flock.define", LOG_FIELDS("code", error_rn(rc)),
+            "this node cannot go back to its flocks: %s", error_text(rc));
+    health_set_draining(on);
+    dist_refuse_spawns(on);
+}
+
 static void fill_api(void)
 {
     node_api.name = node.name;
@@ -485,7 +498,7 @@ static void fill_api(void)
     node_api.start_ns = clock_monotonic_ns();
     node_api.dev = node.start->dev_name != NULL;
     node_api.page_address = page_address;
-    node_api.drain = health_set_draining;
+    node_api.drain = node_drain;
     node_api.plot = web_plot;
     node_api.stop = node_stop;
     node_api.reload = node_reload;
