@@ -19,6 +19,7 @@ static int ask_again(void *arg, const char *sort, FILE *out)
     struct render form = a->cli->render;
     size_t noptions = a->cli->noptions;
     struct cli_files none = { 0 };
+    bool several = cli_asks_several(a->cli);
     uint32_t id;
     int rc;
 
@@ -26,9 +27,11 @@ static int ask_again(void *arg, const char *sort, FILE *out)
         cli_set(a->cli, "sort", sort);
     a->cli->render.out = out;
     a->cli->render.err = out;
-    rc = cli_asks_several(a->cli) ? cli_nodes(a->cli, &none) : cli_send(a->cli, a->c, &none, &id);
-    if (rc == 0 && !cli_asks_several(a->cli))
+    rc = several ? cli_nodes(a->cli, &none) : cli_send(a->cli, a->c, &none, &id);
+    if (rc == 0 && !several)
         rc = cli_answer(a->cli, a->c, id);
+    if (several && a->cli->render.head != NULL)
+        rc = 0;                 /* somebody has answered: the watch goes on, and who fails is named */
     render_fini(&a->cli->render);
     a->cli->render = form;
     a->cli->noptions = noptions;

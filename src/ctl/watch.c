@@ -27,6 +27,7 @@ struct screen {
     bool tty, paused, filtering, help, quit;
     const char *sort;
     char filter[FILTER_MAX];
+    char *last_words;           /* what an answer said that ended the watch; owned */
     struct termios before;
 };
 
@@ -210,6 +211,8 @@ static int turn(struct screen *s)
         if (!wait_key(s, s->paused ? 1000 : left > 0 ? left : 0) && !s->paused)
             break;
     } while (s->tty);
+    if (rc != 0)
+        s->last_words = mem_strdup(text);
     free(text);
     return rc;
 }
@@ -223,5 +226,8 @@ int watch_run(const struct watch *w)
     while (rc == 0 && !s.quit && !w->ended())
         rc = turn(&s);
     terminal_close(&s);
+    if (s.last_words != NULL)
+        fputs(s.last_words, stderr);
+    mem_free(s.last_words);
     return rc;
 }
