@@ -130,12 +130,17 @@ void heap_bag_init(struct heap *h)
     *h = (struct heap){ 0 };
 }
 
-void heap_fini(struct heap *h)
+void heap_end(struct heap *h)
 {
     offheap_release(h->offheap);
     frags_free(h->frags);
     block_free(h->lo, (size_t)(h->hi - h->lo));
     block_free(h->old_lo, (size_t)(h->old_hi - h->old_lo));
+}
+
+void heap_fini(struct heap *h)
+{
+    heap_end(h);
     *h = (struct heap){ 0 };
 }
 

@@ -90,6 +90,8 @@ void heap_trim(struct heap *h, term *got, size_t words, term *at);
 
 void heap_bag_init(struct heap *h);                     /* an empty bag */
 void heap_fini(struct heap *h);                         /* free block, old, fragments; release blobs */
+/* The same of a heap that is not used again; shown_words may still be read. */
+void heap_end(struct heap *h);
 size_t heap_words_used(const struct heap *h);           /* block + old + fragments, no stack */
 size_t heap_bytes(const struct heap *h);                /* memory held */
 

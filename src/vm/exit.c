@@ -173,7 +173,7 @@ static void process_empty(struct process *p)
             blob_unref(p->ext->port);
         slab_free(p->ext, sizeof *p->ext);
     }
-    heap_fini(&p->heap);
+    heap_end(&p->heap);
     epoch_retire(p, process_reclaim);
 }
 

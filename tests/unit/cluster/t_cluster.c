@@ -13,6 +13,7 @@
 #include "cluster/cluster.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,18 +36,22 @@ struct node {
 };
 
 static struct node nodes[NODES];
+static pthread_rwlock_t running = PTHREAD_RWLOCK_INITIALIZER;     /* what is in nodes[].c */
 
 static bool hook_frame(void *arg, uint64_t nid, enum gossip_frame kind, const uint8_t *data,
                        size_t len)
 {
     struct node *from = arg;
+    bool found = false;
 
-    for (int i = 0; i < NODES; i++)
+    pthread_rwlock_rdlock(&running);
+    for (int i = 0; i < NODES && !found; i++)
         if (nodes[i].nid == nid && nodes[i].c != NULL) {
             cluster_frame(nodes[i].c, from->nid, kind, data, len);
-            return true;
+            found = true;
         }
-    return false;
+    pthread_rwlock_unlock(&running);
+    return found;
 }
 
 static int64_t hook_heard(void *arg, uint64_t nid)
@@ -115,7 +120,19 @@ static void start(int i)
     o.self.name = name;
     o.self.n_addrs = 1;
     o.self.addrs[0] = nodes[i].addr;
+    pthread_rwlock_wrlock(&running);
     assert_int_equal(cluster_start(&o, &hooks, &nodes[i].c), 0);
+    pthread_rwlock_unlock(&running);
+}
+
+static void stop(int i)
+{
+    struct cluster *c;
+
+    pthread_rwlock_wrlock(&running);
+    c = TAKE(nodes[i].c);
+    pthread_rwlock_unlock(&running);
+    cluster_stop(c);
 }
 
 /* How many members node i sees in this state. */
@@ -190,7 +207,7 @@ static void notes_spread(void **state)
 
 static void a_crash_is_seen_and_a_restart_too(void **state)
 {
-    cluster_stop(TAKE(nodes[2].c));
+    stop(2);
     wait_for(0, MEMBER_DEAD, 1);
     wait_for(1, MEMBER_DEAD, 1);
     start(2);
@@ -222,7 +239,7 @@ static void strangers_are_refused(void **state)
 static void leaving_is_not_dying(void **state)
 {
     cluster_leave(nodes[1].c);
-    cluster_stop(TAKE(nodes[1].c));
+    stop(1);
     wait_for(0, MEMBER_LEFT, 1);
     wait_for(2, MEMBER_LEFT, 1);
     assert_int_equal(sees(0, MEMBER_DEAD), 0);
@@ -231,7 +248,7 @@ static void leaving_is_not_dying(void **state)
 static int stop_nodes(void **state)
 {
     for (int i = 0; i < NODES; i++) {
-        cluster_stop(nodes[i].c);
+        stop(i);
         identity_free(nodes[i].id);
     }
     return 0;
