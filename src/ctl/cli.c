@@ -81,13 +81,10 @@ static int do_version(struct cli *cli)
 {
     char *path = client_socket_path(cli->context);
     struct client c;
-    frame_t *f;
 
     printf("rnodectl %s\n", PACKAGE_VERSION);
     if (client_open(&c, path) == 0) {
-        /* Nothing was asked, so nothing but Hello can come; the wait ends by time. */
-        while (c.hello == NULL && client_next(&c, 0, 100, &f) == 0)
-            frame_free(f);
+        client_wait_hello(&c, 100);
         if (c.hello != NULL)
             printf("rnoded %s on %s\n", c.hello->hello->version, c.hello->hello->node);
         client_close(&c);

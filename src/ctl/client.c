@@ -297,6 +297,19 @@ int client_tunnel(struct client *c, const char *node, int64_t timeout_ms, frame_
     return rc;
 }
 
+void client_wait_hello(struct client *c, int64_t timeout_ms)
+{
+    int64_t deadline = clock_monotonic_ns() + timeout_ms * 1000000;
+    frame_t *f;
+
+    while (c->hello == NULL && next_frame(c, deadline, &f) == 0) {
+        if (f->body_case == RNODE__CONTROL__CONTROL__BODY_HELLO)
+            c->hello = f;
+        else
+            frame_free(f);
+    }
+}
+
 int client_next(struct client *c, uint32_t id, int64_t timeout_ms, frame_t **ret)
 {
     int64_t deadline = timeout_ms < 0 ? 0 : clock_monotonic_ns() + timeout_ms * 1000000;

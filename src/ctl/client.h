@@ -32,6 +32,10 @@ char *dev_folder(const char *name);
 MUST_CHECK int client_open(struct client *c, const char *path);
 void client_close(struct client *c);
 
+/* Wait for the node's Hello, at most timeout_ms; it is in c->hello then, else that stays NULL. Before the
+ * first request. */
+void client_wait_hello(struct client *c, int64_t timeout_ms);
+
 /* Have the node hand this connection over to another node, named as for rnodectl -n; c->hello is the
  * far node's then. Refused: -ERR_NOT_FOUND, and its Done in *ret_refused, the caller's to free; else
  * as client_next. Before the first request. */

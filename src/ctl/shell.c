@@ -339,7 +339,6 @@ int cli_shell(struct cli *cli)
     struct shell sh = { .cli = cli, .lang = cli_option(cli, "lang") };
     struct client c = { .fd = -1 };
     enum syntax known;
-    frame_t *f;
     int rc;
 
     if (sh.lang != NULL && !syntax_parse(sh.lang, &known))
@@ -348,8 +347,7 @@ int cli_shell(struct cli *cli)
     rc = cli_connect(cli, &c);
     if (rc != 0)
         return rc;
-    while (c.hello == NULL && client_next(&c, 0, 100, &f) == 0)
-        frame_free(f);          /* nothing was asked: only Hello comes */
+    client_wait_hello(&c, 100);
     sh.prompt = make_prompt(&sh, c.hello != NULL ? c.hello->hello : NULL);
     sh.session = mem_printf("rnodectl-%ld-%" PRId64, (long)getpid(), clock_system_ns());
     client_close(&c);
