@@ -92,14 +92,58 @@ static struct trace_point *point_add(const struct image *im, const struct code_f
         tp->module = im->module;
         tp->function = f->name;
         tp->arity = f->arity;
-        /* The place may be new code where purged code was watched before. */
-        if (*handler_word(at) != breakpoint_handler())
-            tp->handler = *handler_word(at);
-        *handler_word(at) = breakpoint_handler();
         watched++;
     }
     tp->users++;
     return tp;
+}
+
+/* Is the function that tp watches still where it was? Its code may have been purged, and other code may
+ * be there now. */
+static bool is_there(const struct trace_point *tp)
+{
+    const struct code_place *place = code_place_at(tp->at);
+
+    return place->image != NULL && place->function != NULL && place->image->module == tp->module &&
+           place->function->name == tp->function && place->function->arity == tp->arity &&
+           (const char *)place->image->code + place->function->entry == tp->at;
+}
+
+/* World stopped. */
+static void point_arm(struct trace_point *tp)
+{
+    if (tp->armed++ > 0 || !is_there(tp))
+        return;
+    /* It may be new code where purged code was watched before. */
+    if (*handler_word(tp->at) != breakpoint_handler())
+        tp->handler = *handler_word(tp->at);
+    *handler_word(tp->at) = breakpoint_handler();
+}
+
+/* World stopped. */
+static void point_disarm(struct trace_point *tp)
+{
+    ASSERT(tp->armed > 0);
+    /* Purged code is gone, and with it the breakpoint. */
+    if (--tp->armed == 0 && code_place_at(tp->at)->image != NULL &&
+        *handler_word(tp->at) == breakpoint_handler())
+        *handler_word(tp->at) = tp->handler;
+}
+
+void trace_points_arm(const struct trace_point **at, size_t n, bool arm)
+{
+    if (n == 0)
+        return;
+    world_stop();
+    for (size_t i = 0; i < n; i++) {
+        struct trace_point *tp = point_at(at[i]->at);
+
+        if (arm)
+            point_arm(tp);
+        else
+            point_disarm(tp);
+    }
+    world_resume();
 }
 
 size_t trace_points_add(term module, term function, int arity, const struct trace_point **at,
@@ -134,13 +178,9 @@ void trace_points_remove(const struct trace_point **at, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct trace_point *tp = point_at(at[i]->at);
 
-        ASSERT(tp->users > 0);
-        /* Purged code is gone, and with it the breakpoint. */
-        if (--tp->users > 0)
-            continue;
-        if (code_place_at(tp->at)->image != NULL && *handler_word(tp->at) == breakpoint_handler())
-            *handler_word(tp->at) = tp->handler;
-        watched--;
+        ASSERT(tp->users > tp->armed);
+        if (--tp->users == 0)
+            watched--;
     }
     if (watched == 0) {
         memset(table, 0, sizeof table);

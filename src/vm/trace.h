@@ -4,7 +4,8 @@
  *
  * A call is watched by a trace point: the first instruction of the function is replaced by
  * `breakpoint`, which tells the hook and then runs the instruction that was there. Functions that
- * are not watched pay nothing; the rest pays a look at a flag.
+ * are not watched pay nothing, nor do those whose trace points are not armed; the rest pays a look at a
+ * flag.
  *
  * To see a return, the trace point puts a frame under the called function, whose code tells the hook
  * and goes on in the caller. A tail call from such a function does not get a second one, so a loop
@@ -18,10 +19,11 @@
 
 struct trace_point {
     const void *at;             /* [world] first instruction of the function */
-    int32_t  handler;           /* [world] what stood there */
+    int32_t  handler;           /* [world] what stood there, if it is armed */
     term     module, function;  /* [set] */
     uint32_t arity;             /* [set] */
     uint32_t users;             /* [world] sessions that watch it; 0: free */
+    uint32_t armed;             /* [world] those of them that want to hear of it now */
 };
 
 #define TRACE_POINTS_MAX 4096
@@ -40,10 +42,13 @@ extern void (*trace_exit_hook)(const struct process *p, term reason);
 extern _Atomic uint32_t trace_calls, trace_sends, trace_receives, trace_spawns, trace_exits;
 
 /* Watch the loaded functions of module, or only function (else TERM_NONE), or only that arity (else
- * negative). Writes the points to at[0..max) and returns how many there are. Not a scheduler. */
+ * negative). Writes the points to at[0..max) and returns how many there are; none is armed. Not a
+ * scheduler. */
 size_t trace_points_add(term module, term function, int arity, const struct trace_point **at,
                         size_t max);
-/* The end of one use of each. Not a scheduler. */
+/* Arm each, or the opposite, for one who watches them. Not a scheduler. */
+void trace_points_arm(const struct trace_point **at, size_t n, bool arm);
+/* The end of one use of each, which the caller has not armed. Not a scheduler. */
 void trace_points_remove(const struct trace_point **at, size_t n);
 
 /* --- for the interpreter ---------------------------------------------------------------------- */
