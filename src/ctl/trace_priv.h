@@ -67,7 +67,7 @@ void session_set_mode(struct session *s, enum trace_mode mode);
 /* Any thread, under the lock: no more of this second. */
 void session_shut(struct session *s);
 
-/* Fill the hooks of vm/trace.h. */
+/* Fill the hooks of vm/trace.h, the first time. Control thread. */
 void trace_tell_start(void);
 
 #endif

@@ -14,6 +14,7 @@
 #include "term/print.h"
 #include "vm/profile.h"
 #include "vm/registry.h"
+#include "vm/sched.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -126,7 +127,7 @@ static void clock_measure(void)
 
         least = took < least ? took : least;
     }
-    clock_ns = least;
+    clock_ns = least > 0 ? least : 1;
 }
 
 /* 0: this call is not measured. */
@@ -390,12 +391,15 @@ static void on_exit_(const struct process *p, term reason)
 
 void trace_tell_start(void)
 {
-    if (clock_ns == 0)
-        clock_measure();
+    if (clock_ns != 0)
+        return;
+    world_stop();       /* schedulers see all of it before a flag is raised */
+    clock_measure();
     trace_call_hook = on_call;
     trace_return_hook = on_return;
     trace_send_hook = on_send;
     trace_receive_hook = on_receive;
     trace_spawn_hook = on_spawn;
     trace_exit_hook = on_exit_;
+    world_resume();
 }

@@ -23,15 +23,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A walk over modules and, if need be, stacks waits at least so long for the next, and a hundred times as
- * long as it took. */
+/* Between walks over modules and, if need be, stacks. */
 #define WALK_PERIOD_NS (5 * (int64_t)1000000000)
 
 static struct {
     const char *version;            /* [set] */
     int64_t start_ns;               /* [set] monotonic */
     int64_t started_at_ns;          /* [set] system clock */
-    int64_t next_walk_ns;           /* [tick] */
+    int64_t next_survey_ns, next_walk_ns;   /* [tick] */
     /* of the last tick: [tick] writes, [any] reads */
     _Atomic uint64_t messages, longest, over, old_code, heap_bytes;
     _Atomic uint64_t code_bytes, rata, batuta, elixir, erlang;
@@ -84,9 +83,8 @@ static void walk(void)
     atomic_store(&state.erlang, m.erlang);
 }
 
-void collect_tick(uint64_t mailbox_warn)
+static void survey(uint64_t mailbox_warn)
 {
-    int64_t now = clock_monotonic_ns(), took;
     struct survey_totals t;
 
     survey_totals(mailbox_warn, &t);
@@ -94,11 +92,29 @@ void collect_tick(uint64_t mailbox_warn)
     atomic_store(&state.longest, t.longest);
     atomic_store(&state.over, t.over);
     atomic_store(&state.heap_bytes, t.heap_words * sizeof(term));
-    if (now < state.next_walk_ns)
-        return;
-    walk();
-    took = clock_monotonic_ns() - now;
-    state.next_walk_ns = now + (100 * took > WALK_PERIOD_NS ? 100 * took : WALK_PERIOD_NS);
+}
+
+/* When that which began then may be done again: at most one hundredth of the time goes into it. */
+static int64_t after_rest(int64_t began_ns, int64_t least_ns)
+{
+    int64_t rest = 100 * (clock_monotonic_ns() - began_ns);
+
+    return began_ns + (rest > least_ns ? rest : least_ns);
+}
+
+void collect_tick(uint64_t mailbox_warn)
+{
+    int64_t now = clock_monotonic_ns();
+
+    if (now >= state.next_survey_ns) {
+        survey(mailbox_warn);
+        state.next_survey_ns = after_rest(now, 0);
+    }
+    now = clock_monotonic_ns();
+    if (now >= state.next_walk_ns) {
+        walk();
+        state.next_walk_ns = after_rest(now, WALK_PERIOD_NS);
+    }
 }
 
 /* --- collectors ----------------------------------------------------------------------- */

@@ -14,8 +14,8 @@
 /* Register the collectors. version: of the node; copied. Once, after the engine has started. */
 void collect_start(const char *version);
 
-/* Measure, about once a second. While there is old code, all stacks are looked at as well, in at most one
- * hundredth of the time. mailbox_warn: length above which a mailbox counts as too long. One thread, not a
+/* Measure, about once a second, in at most one hundredth of the time; while there is old code, all stacks are
+ * looked at as well, in as much again. mailbox_warn: length above which a mailbox counts as too long. One thread, not a
  * scheduler. */
 void collect_tick(uint64_t mailbox_warn);
 
