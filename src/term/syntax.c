@@ -5,7 +5,7 @@
  * The walk is recursive, so it ends at DEPTH_MAX with "..."; Erlang's own text is print.c's and knows
  * no such end.
  */
-#include "term/syntax.h"
+#include "term/syntax_priv.h"
 
 #include "base/alloc.h"
 #include "term/atom.h"
@@ -14,14 +14,9 @@
 #include "term/map_walk.h"
 #include "term/print.h"
 
-#include <ctype.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #define DEPTH_MAX 500
-
-struct writer { struct buf *out; enum syntax syntax; size_t end; unsigned depth; };
 
 static void write_term(struct writer *w, term t);
 
@@ -38,164 +33,10 @@ bool syntax_parse(const char *text, enum syntax *ret)
     return false;
 }
 
-static bool is_full(const struct writer *w)
-{
-    return w->out->len > w->end;
-}
-
-/* --- text ----------------------------------------------------------------------------------- */
-
-/* Length of the character at s[0..n), 0: no well-formed UTF-8. */
-static size_t utf8_length(const uint8_t *s, size_t n)
-{
-    size_t len = s[0] < 0x80 ? 1 : s[0] < 0xC2 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : s[0] < 0xF5 ? 4 : 0;
-
-    if (len == 0 || len > n || (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) ||
-        (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] > 0x8F))
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    return len;
-}
-
-/* A control character of the second half of latin-1 is C2 and this. */
-static bool is_c1(const uint8_t *s)
-{
-    return s[0] == 0xC2 && s[1] < 0xA0;
-}
-
-/* Is it text? UTF-8 throughout; in Elixir nothing that cannot be shown. */
-static bool is_text(const struct writer *w, const uint8_t *s, size_t n)
-{
-    bool elixir = w->syntax == SYNTAX_ELIXIR;
-
-    for (size_t i = 0, len; i < n; i += len) {
-        len = utf8_length(s + i, n - i);
-        if (len == 0 || (elixir && ((s[i] < 32 && (s[i] < 7 || s[i] > 13) && s[i] != 27) ||
-                                    (len == 2 && is_c1(s + i)))))
-            return false;
-    }
-    return true;
-}
-
-/* The character c, which cannot stand as it is. */
-static void write_escape(struct writer *w, uint32_t c, char quote)
-{
-    static const char elixir[] = "abtnvfr";         /* 7 to 13 */
-
-    if (c == (uint32_t)quote || c == '\\' || c == '#')
-        buf_printf(w->out, "\\%c", (int)c);
-    else if (c == '\n' || c == '\t' || c == '\r')
-        buf_printf(w->out, "\\%c", c == '\n' ? 'n' : c == '\t' ? 't' : 'r');
-    else if (w->syntax == SYNTAX_JSON)
-        buf_printf(w->out, "\\u%04x", c);
-    else if (w->syntax == SYNTAX_ELIXIR)
-        buf_printf(w->out, "\\%c", c == 27 ? 'e' : c == 127 ? 'd' : elixir[c - 7]);
-    else
-        buf_printf(w->out, "\\u{%x}", c);
-}
-
-/* Well-formed UTF-8 between quotes. */
-static void write_quoted(struct writer *w, const uint8_t *s, size_t n, char quote)
-{
-    buf_u8(w->out, (uint8_t)quote);
-    for (size_t i = 0; i < n && !is_full(w); i++) {
-        bool fills = w->syntax == SYNTAX_ELIXIR && s[i] == '#' && i + 1 < n && s[i + 1] == '{';
-
-        if (fills || s[i] < 32 || s[i] == 127 || s[i] == (uint8_t)quote || s[i] == '\\')
-            write_escape(w, s[i], quote);
-        else if (i + 1 < n && is_c1(s + i))
-            write_escape(w, s[++i], quote);
-        else
-            buf_u8(w->out, s[i]);
-    }
-    buf_u8(w->out, (uint8_t)quote);
-}
-
-/* --- numbers -------------------------------------------------------------------------------- */
-
-/* Shortest digits that read back; positional from 0.0001 up to 10^16. */
-static void write_float(struct writer *w, double d)
-{
-    char text[FLOAT_TEXT_MAX], digits[32], *e;
-    int precision = 0, exponent;
-
-    if (w->syntax == SYNTAX_ELIXIR || w->syntax == SYNTAX_JSON || d == 0) {
-        buf_add(w->out, text, float_print_short(d, text));
-        return;
-    }
-    do
-        snprintf(digits, sizeof digits, "%.*e", precision, d);
-    while (strtod(digits, NULL) != d && ++precision < 17);
-    e = strchr(digits, 'e');
-    exponent = atoi(e + 1);
-    *e = 0;
-    if (exponent < -4 || exponent >= 16)
-        buf_printf(w->out, "%s%se%d", digits, strchr(digits, '.') == NULL ? ".0" : "", exponent);
-    else
-        buf_printf(w->out, "%.*f", precision > exponent ? precision - exponent : 1, d);
-}
-
 /* As Erlang writes it. */
 static void write_erlang(struct writer *w, term t)
 {
     term_print(w->out, t, PRINT_STRINGS | PRINT_UNICODE, 0);
-}
-
-/* --- atoms ---------------------------------------------------------------------------------- */
-
-static bool is_name(const char *s, size_t n, const char *more)
-{
-    if (n == 0 || (!isalpha((unsigned char)s[0]) && s[0] != '_'))
-        return false;
-    for (size_t i = 1; i < n; i++) {
-        bool last = i == n - 1;
-
-        if (!isalnum((unsigned char)s[i]) && s[i] != '_' && (s[i] == 0 || strchr(more, s[i]) == NULL) &&
-            !(last && (s[i] == '?' || s[i] == '!')))
-            return false;
-    }
-    return true;
-}
-
-static bool is_word(const char *s, size_t n)
-{
-    return (n == 4 && memcmp(s, "true", 4) == 0) || (n == 5 && memcmp(s, "false", 5) == 0) ||
-           (n == 3 && memcmp(s, "nil", 3) == 0);
-}
-
-/* Module names stand without colon: Elixir.Foo.Bar is Foo.Bar, Rata.Foo is Foo. */
-static const char *module_name(const struct writer *w, const char *s, size_t n)
-{
-    const char *prefix = w->syntax == SYNTAX_ELIXIR ? "Elixir." : w->syntax == SYNTAX_RATA ? "Rata." : NULL;
-    size_t len = prefix != NULL ? strlen(prefix) : 0;
-
-    if (prefix == NULL || n <= len || memcmp(s, prefix, len) != 0 || !isupper((unsigned char)s[len]) ||
-        !is_name(s + len, n - len, "."))
-        return NULL;
-    return s + len;
-}
-
-static void write_atom(struct writer *w, term t)
-{
-    size_t n;
-    const char *s = atom_text(t, &n), *module = module_name(w, s, n);
-    const char *more = w->syntax == SYNTAX_BATUTA ? "-./*+<>=" : w->syntax == SYNTAX_ELIXIR ? "@" : "";
-
-    if (is_word(s, n)) {
-        buf_str(w->out, w->syntax == SYNTAX_JSON && n == 3 ? "null" : s);
-    } else if (w->syntax == SYNTAX_JSON) {
-        write_quoted(w, (const uint8_t *)s, n, '"');
-    } else if (module != NULL) {
-        buf_str(w->out, module);
-    } else if (is_name(s, n, more)) {
-        buf_printf(w->out, ":%s", s);
-    } else {
-        buf_u8(w->out, ':');
-        write_quoted(w, (const uint8_t *)s, n, w->syntax == SYNTAX_BATUTA ? '|' : '"');
-    }
 }
 
 /* --- bits ----------------------------------------------------------------------------------- */
@@ -205,7 +46,7 @@ static void write_bytes(struct writer *w, struct bits b)
     uint64_t at = 0;
 
     buf_str(w->out, "<<");
-    for (; b.bits - at >= 8 && !is_full(w); at += 8)
+    for (; b.bits - at >= 8 && !writer_is_full(w); at += 8)
         buf_printf(w->out, at == 0 ? "%u" : ", %u", (unsigned)bits_get(b, at, 8));
     if (b.bits - at > 0 && b.bits - at < 8) {
         unsigned left = (unsigned)(b.bits - at);
@@ -219,7 +60,7 @@ static void write_bytes(struct writer *w, struct bits b)
 static void write_hex(struct writer *w, struct bits b)
 {
     buf_str(w->out, "#bytes\"");
-    for (uint64_t at = 0; b.bits - at >= 8 && !is_full(w); at += 8)
+    for (uint64_t at = 0; b.bits - at >= 8 && !writer_is_full(w); at += 8)
         buf_printf(w->out, "%02x", (unsigned)bits_get(b, at, 8));
     buf_u8(w->out, '"');
 }
@@ -230,7 +71,7 @@ static void write_as_string(struct writer *w, term t)
     struct buf text = { 0 };
 
     term_print(&text, t, PRINT_STRINGS | PRINT_UNICODE, 0);
-    write_quoted(w, text.data, text.len, '"');
+    syntax_quoted(w, text.data, text.len, '"');
     buf_fini(&text);
 }
 
@@ -242,8 +83,8 @@ static void write_bits(struct writer *w, term t)
 
     for (size_t i = 0; i < n; i++)
         bytes[i] = (uint8_t)bits_get(b, i * 8, 8);
-    if ((b.bits & 7) == 0 && is_text(w, bytes, n))
-        write_quoted(w, bytes, n, '"');
+    if ((b.bits & 7) == 0 && syntax_is_text(w, bytes, n))
+        syntax_quoted(w, bytes, n, '"');
     else if (w->syntax == SYNTAX_JSON)
         write_as_string(w, t);
     else if (w->syntax == SYNTAX_BATUTA && (b.bits & 7) == 0)
@@ -262,7 +103,7 @@ static const char *separator(const struct writer *w)
 
 static void write_elements(struct writer *w, const term *at, size_t n)
 {
-    for (size_t i = 0; i < n && !is_full(w); i++) {
+    for (size_t i = 0; i < n && !writer_is_full(w); i++) {
         if (i > 0)
             buf_str(w->out, separator(w));
         write_term(w, at[i]);
@@ -293,7 +134,7 @@ static void write_charlist(struct writer *w, term t)
     for (; is_cons(t); t = cdr(t))
         buf_u8(&text, (uint8_t)small_val(car(t)));
     buf_str(w->out, "~c");
-    write_quoted(w, text.data, text.len, '"');
+    syntax_quoted(w, text.data, text.len, '"');
     buf_fini(&text);
 }
 
@@ -308,10 +149,10 @@ static void write_short_key(struct writer *w, term key)
     size_t n;
     const char *s = atom_text(key, &n);
 
-    if (is_name(s, n, w->syntax == SYNTAX_ELIXIR ? "@" : ""))
+    if (syntax_is_name(s, n, w->syntax == SYNTAX_ELIXIR ? "@" : ""))
         buf_str(w->out, s);
     else
-        write_quoted(w, (const uint8_t *)s, n, '"');
+        syntax_quoted(w, (const uint8_t *)s, n, '"');
     buf_str(w->out, ": ");
 }
 
@@ -329,7 +170,7 @@ static bool is_keywords(const struct writer *w, term t)
 
 static void write_keywords(struct writer *w, term t)
 {
-    for (bool first = true; is_cons(t) && !is_full(w); t = cdr(t), first = false) {
+    for (bool first = true; is_cons(t) && !writer_is_full(w); t = cdr(t), first = false) {
         if (!first)
             buf_str(w->out, ", ");
         write_short_key(w, tuple_elem(car(t), 0));
@@ -350,7 +191,7 @@ static void write_list(struct writer *w, term t)
         write_keywords(w, t);
         t = TERM_NIL;
     }
-    for (; is_cons(t) && !is_full(w); t = cdr(t), first = false) {
+    for (; is_cons(t) && !writer_is_full(w); t = cdr(t), first = false) {
         if (!first)
             buf_str(w->out, separator(w));
         write_term(w, car(t));
@@ -382,7 +223,7 @@ static void write_json_key(struct writer *w, term key)
         return;
     w->out->len = start;
     term_print(&text, key, PRINT_STRINGS | PRINT_UNICODE, 0);
-    write_quoted(w, text.data, text.len, '"');
+    syntax_quoted(w, text.data, text.len, '"');
     buf_fini(&text);
 }
 
@@ -449,7 +290,7 @@ static void write_map(struct writer *w, term t)
     if (is_struct < n)
         write_term(w, keys[n + is_struct]);
     open_map(w, keys, n);
-    for (size_t i = 0; i < n && !is_full(w); i++) {
+    for (size_t i = 0; i < n && !writer_is_full(w); i++) {
         if (i == is_struct)
             continue;
         if (!first)
@@ -483,7 +324,7 @@ static bool write_vector_node(struct writer *w, term node, unsigned shift, bool 
 {
     if (!is_tuple(node))
         return false;
-    for (size_t i = 0; i < tuple_arity(node) && !is_full(w); i++) {
+    for (size_t i = 0; i < tuple_arity(node) && !writer_is_full(w); i++) {
         if (shift > 0) {
             if (!write_vector_node(w, tuple_elem(node, i), shift - 5, first))
                 return false;
@@ -643,16 +484,16 @@ static void write_other(struct writer *w, term t)
 
 static void write_term(struct writer *w, term t)
 {
-    if (is_full(w))
+    if (writer_is_full(w))
         return;
     if (++w->depth > DEPTH_MAX)
         buf_str(w->out, w->syntax == SYNTAX_JSON ? "\"...\"" : "...");
     else if (is_small(t))
         buf_printf(w->out, "%lld", (long long)small_val(t));
     else if (is_float(t))
-        write_float(w, flt_val(t));
+        syntax_float(w, flt_val(t));
     else if (is_atom(t))
-        write_atom(w, t);
+        syntax_atom(w, t);
     else if (is_nil(t))
         buf_str(w->out, w->syntax == SYNTAX_BATUTA ? "()" : "[]");
     else if (is_cons(t) && (w->syntax != SYNTAX_JSON || is_proper(t)))
@@ -677,7 +518,7 @@ static void json_beginning(struct buf *out, term t, size_t max_bytes)
     struct writer w = { .out = out, .syntax = SYNTAX_JSON, .end = SIZE_MAX };
 
     term_print(&text, t, PRINT_STRINGS | PRINT_UNICODE, max_bytes);
-    write_quoted(&w, text.data, text.len, '"');
+    syntax_quoted(&w, text.data, text.len, '"');
     buf_fini(&text);
 }
 
@@ -692,7 +533,7 @@ void term_print_as(struct buf *out, term t, enum syntax syntax, size_t max_bytes
     }
     w.end = max_bytes == 0 ? SIZE_MAX : start + max_bytes;
     write_term(&w, t);
-    if (!is_full(&w))
+    if (!writer_is_full(&w))
         return;
     if (syntax == SYNTAX_JSON) {
         out->len = start;
