@@ -193,6 +193,12 @@ static void call_kill(struct call *c, enum kill_reason why)
     run_kill(c->run);
 }
 
+/* The atom killed in any of the languages. */
+static bool is_killed(const char *text)
+{
+    return strcmp(text, "killed") == 0 || strcmp(text, ":killed") == 0;
+}
+
 static void reply_exited(struct request *rq, const struct run_report *r, int why)
 {
     char limit[UNIT_TEXT_MAX];
@@ -212,7 +218,7 @@ static void reply_exited(struct request *rq, const struct run_report *r, int why
         reply_error(rq, EXIT_INTERRUPTED, "RN0111", NULL, NULL, "cancelled");
         break;
     default:
-        if (strcmp(r->text, "killed") == 0)
+        if (is_killed(r->text))
             reply_error(rq, EXIT_NO, "RN0303", NULL, NULL,
                         "the call was killed: by its heap limit of %s, or by somebody",
                         size_text((uint64_t)rq->limits.eval_heap_bytes, limit));
@@ -382,11 +388,16 @@ static bool print_outcome(struct call *c, struct buf *out, term t)
     return true;
 }
 
-/* Of run.h: the text of what a call gave. */
-static void print_value(void *arg, struct buf *out, term t, size_t max_bytes)
+/* Of run.h: the text of what a call gave, or why it did not. */
+static void print_value(void *arg, struct buf *out, term t, bool is_value, size_t max_bytes)
 {
     struct call *c = arg;
+    enum syntax syntax = request_syntax(c->rq);
 
+    if (!is_value) {            /* part of a sentence: never JSON */
+        term_print_as(out, t, syntax != SYNTAX_JSON ? syntax : SYNTAX_ERLANG, max_bytes);
+        return;
+    }
     if (is_shell(c) && print_outcome(c, out, t))
         return;
     if (is_shell(c) && is_tuple_n(t, 3)) {      /* {value, Number, Value} */

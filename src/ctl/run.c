@@ -82,13 +82,6 @@ static term atom_rnode_control, atom_run;
 
 /* --- text --------------------------------------------------------------------------- */
 
-void exception_print(struct buf *out, term class, term reason, size_t max_bytes)
-{
-    term_print(out, class, 0, 64);
-    buf_str(out, ": ");
-    term_print(out, reason, PRINT_STRINGS | PRINT_UNICODE, max_bytes);
-}
-
 static term property(term list, term key)
 {
     for (; is_cons(list); list = cdr(list)) {
@@ -205,6 +198,14 @@ static uint64_t spent(const struct process *p)
            (uint64_t)(left < slice ? slice - left : 0);
 }
 
+static void print_for(const struct run *r, struct buf *text, term t, bool is_value)
+{
+    if (r->print != NULL)
+        r->print(r->arg, text, t, is_value, r->text_bytes_max);
+    else
+        term_print(text, t, PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
+}
+
 /* rnode_native:done(Id, Value) */
 static term native_done(struct process *p, const term *a)
 {
@@ -213,10 +214,7 @@ static term native_done(struct process *p, const term *a)
 
     if (r == NULL)
         return bif_badarg(p);
-    if (r->print != NULL)
-        r->print(r->arg, &text, a[1], r->text_bytes_max);
-    else
-        term_print(&text, a[1], PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
+    print_for(r, &text, a[1], true);
     run_report(r, RUN_VALUE, &text, &trace, spent(p));
     return ATOM_ok;
 }
@@ -229,7 +227,9 @@ static term native_raised(struct process *p, const term *a)
 
     if (r == NULL)
         return bif_badarg(p);
-    exception_print(&text, a[1], a[2], r->text_bytes_max);
+    term_print(&text, a[1], 0, 64);
+    buf_str(&text, ": ");
+    print_for(r, &text, a[2], false);
     stack_print(&trace, a[3], "  ");
     run_report(r, RUN_RAISED, &text, &trace, spent(p));
     return ATOM_ok;
@@ -247,7 +247,7 @@ void run_process_exited(const struct process *p)
     r = run_take(0, p);
     if (r == NULL)
         return;
-    term_print(&text, p->exit_reason, PRINT_STRINGS | PRINT_UNICODE, r->text_bytes_max);
+    print_for(r, &text, p->exit_reason, false);
     run_report(r, RUN_EXITED, &text, &trace, 0);
 }
 

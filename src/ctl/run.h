@@ -27,13 +27,14 @@ typedef void run_done_fn(void *arg, const struct run_report *r);
  * any. False: that is enough, kill it. */
 typedef bool run_output_fn(void *arg, const void *data, size_t len);
 
-/* The text of the value, at most max_bytes; called once, before done, on a scheduler. */
-typedef void run_print_fn(void *arg, struct buf *out, term value, size_t max_bytes);
+/* The text of what the run came to, at most max_bytes; called once, before done, on a scheduler. is_value:
+ * it is the value, else the reason of an exception or an exit. */
+typedef void run_print_fn(void *arg, struct buf *out, term t, bool is_value, size_t max_bytes);
 
 struct run_limits {
     size_t heap_words_max;      /* 0: none */
     size_t text_bytes_max;      /* of the value or exception; 0: none */
-    run_print_fn *print;        /* NULL: as Erlang writes it */
+    run_print_fn *print;        /* NULL: as Erlang writes them */
 };
 
 /* Make the built-ins that report callable: before the first module is loaded. */
@@ -62,8 +63,7 @@ void run_kill(uint64_t id);
 /* Every process's end passes here (vm_exit_hook). Any scheduler. */
 void run_process_exited(const struct process *p);
 
-/* An exception as text: "error: badarith", and its stack, a line for each entry. */
-void exception_print(struct buf *out, term class, term reason, size_t max_bytes);
+/* The stack of an exception, a line for each entry. */
 void stack_print(struct buf *out, term stack, const char *indent);
 
 #endif
