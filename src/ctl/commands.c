@@ -153,34 +153,81 @@ static void add_flags(struct buf *out, const char *command)
 /* Live words come from the node itself, in 200 ms or not at all. */
 #define LIVE_ASK "rnodectl --timeout 200ms -q -l 200 -o tsv"
 
+/* "-n|--node|...": options of every command that take the word behind them. */
+static void add_value_flags(struct buf *out)
+{
+    const char *bar = "";
+
+    for (size_t i = 0; i < command_flags_len; i++) {
+        const struct command_flag *f = &command_flags[i];
+
+        if (f->command[0] != 0 || f->arg[0] == 0 || f->arg[0] == '[')
+            continue;
+        if (f->letter != 0)
+            buf_printf(out, "%s-%c|--%s", bar, f->letter, f->name);
+        else
+            buf_printf(out, "%s--%s", bar, f->name);
+        bar = "|";
+    }
+}
+
+/* What may stand behind an option. */
+static const char bash_values[] =
+    "    case $prev in\n"
+    "    -n|--node|--on|--to) words=\"all $(" LIVE_ASK " nodes 2>/dev/null | tail -n +2 | cut -f1)\" ;;\n"
+    "    -c|--context) words=$(rnodectl context list 2>/dev/null | cut -c3- | cut -d' ' -f1) ;;\n"
+    "    -o|--output) words=\"table wide json jsonl tsv\" ;;\n"
+    "    --color) words=\"auto always never\" ;;\n"
+    "    --progress) words=\"auto bar plain json none\" ;;\n"
+    "    --syntax) words=\"erlang elixir rata batuta\" ;;\n"
+    "    --terms) words=\"text json\" ;;\n"
+    "    --level) words=\"debug info notice warning error\" ;;\n"
+    "    --lang) words=\"rata erlang\" ;;\n"
+    "    --file) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+    "    esac\n"
+    "    if [ -n \"$words\" ]; then\n"
+    "        COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n        return\n    fi\n";
+
+/* What an argument of a command may be. */
+static const char bash_arguments[] =
+    "        case $cmd:$cur in\n"
+    "        *:-*) ;;\n"
+    "        inspect:*|kill:*|tree:*|send:*|gc:*|restart:*) words=$(" LIVE_ASK " names 2>/dev/null |"
+    " tail -n +2 | cut -f1) ;;\n"
+    "        modules:*|purge:*|call:*|spawn:*|trace:*|profile:*) words=$(" LIVE_ASK " modules"
+    " 2>/dev/null | tail -n +2 | cut -f1) ;;\n"
+    "        rollback:*|diff:*) words=$(" LIVE_ASK " history 2>/dev/null | tail -n +2 | cut -f1) ;;\n"
+    "        tables:*) words=$(" LIVE_ASK " tables 2>/dev/null | tail -n +2 | cut -f1) ;;\n"
+    "        flocks:*) words=$(" LIVE_ASK " flocks 2>/dev/null | tail -n +2 | cut -f1) ;;\n"
+    "        ping:*|forget:*) words=$(" LIVE_ASK " nodes 2>/dev/null | tail -n +2 | cut -f1) ;;\n"
+    "        completion:*) words=\"bash zsh fish\" ;;\n"
+    "        deploy:*|backup:*|restore:*) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n";
+
 static void completion_bash(struct buf *out)
 {
     buf_str(out, "# bash completion for rnodectl; made from its command table\n"
                  "_rnodectl() {\n"
-                 "    local cur=${COMP_WORDS[COMP_CWORD]} cmd=${COMP_WORDS[1]} words=\n"
-                 "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words=\"");
+                 "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd= words= i\n"
+                 "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+                 "        case ${COMP_WORDS[i]} in\n        ");
+    add_value_flags(out);
+    buf_str(out, ") ((i++)) ;;\n        -*) ;;\n        *) cmd=${COMP_WORDS[i]}; break ;;\n"
+                 "        esac\n    done\n");
+    buf_str(out, bash_values);
+    buf_str(out, "    if [ -z \"$cmd\" ]; then\n        words=\"");
     add_names(out);
+    add_flags(out, "");
     buf_str(out, "\"\n    else\n        case $cmd in\n");
     for (size_t i = 0; i < CMD_COUNT; i++) {
         buf_printf(out, "        %s) words=\"", commands[i].name);
         add_flags(out, commands[i].name);
         buf_str(out, "\" ;;\n");
     }
-    buf_str(out, "        esac\n"
-                 "        case $cmd:$cur in\n"
-                 "        *:-*) ;;\n"
-                 "        inspect:*|kill:*|tree:*|send:*) words=$(" LIVE_ASK " names 2>/dev/null |"
-                 " tail -n +2 | cut -f1) ;;\n"
-                 "        modules:*|purge:*|call:*|spawn:*|trace:*) words=$(" LIVE_ASK " modules"
-                 " 2>/dev/null | tail -n +2 | cut -f1) ;;\n"
-                 "        rollback:*) words=$(" LIVE_ASK " history 2>/dev/null | tail -n +2 | cut"
-                 " -f1) ;;\n"
-                 "        completion:*) words=\"bash zsh fish\" ;;\n"
-                 "        help:*) words=\"");
+    buf_str(out, "        esac\n");
+    buf_str(out, bash_arguments);
+    buf_str(out, "        help:*) words=\"");
     add_names(out);
-    buf_str(out, "\" ;;\n"
-                 "        deploy:*) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
-                 "        esac\n    fi\n"
+    buf_str(out, "\" ;;\n        esac\n    fi\n"
                  "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
                  "}\ncomplete -F _rnodectl rnodectl\n");
 }
