@@ -38,6 +38,46 @@ static int ask_again(void *arg, const char *sort, FILE *out)
     return rc == EXIT_INTERRUPTED ? 0 : rc;
 }
 
+/* The same for another command with these arguments; of a trace the process stands behind them. */
+static int ask_other(struct again *a, enum command_id id, const char *const *args, size_t nargs,
+                     FILE *out)
+{
+    struct cli *cli = a->cli;
+    struct cli before = *cli;
+    int rc;
+
+    cli->cmd = &commands[id];
+    cli->args = (char **)args;      /* it only reads them */
+    cli->nargs = nargs;
+    cli->limit = 0;
+    cli->render.command = cli->cmd->name;
+    cli->noptions = 0;
+    if (id == CMD_trace) {
+        cli_set(cli, "process", args[nargs]);
+        cli_set(cli, "for", "3s");
+    }
+    rc = ask_again(a, NULL, out);
+    *cli = before;
+    return rc;
+}
+
+/* Above the processes of top: the node. */
+static void top_head(void *arg, FILE *out)
+{
+    (void)!ask_other(arg, CMD_status, NULL, 0, out);
+}
+
+/* Enter on a process of top: what there is to know of it; t: what it sends and receives. */
+static void top_open(void *arg, char key, const char *pid, FILE *out)
+{
+    const char *look[] = { pid }, *trace[] = { "send", "receive", "spawn", "exit", pid };
+
+    if (key == 't')
+        (void)!ask_other(arg, CMD_trace, trace, ARRAY_LEN(trace) - 1, out);
+    else
+        (void)!ask_other(arg, CMD_inspect, look, ARRAY_LEN(look), out);
+}
+
 static bool is_interrupted(void)
 {
     return cli_interrupts() > 0;
@@ -51,6 +91,7 @@ int cli_watch(struct cli *cli, struct client *c)
         .title = cli->cmd->name, .interval_ms = top ? 0 : cli->watch_ms, .settle_ms = top ? 1000 : 0,
         .keys = top,
         .ask = ask_again, .arg = &a, .ended = is_interrupted,
+        .head = top ? top_head : NULL, .open = top ? top_open : NULL,
     };
 
     return watch_run(&w);

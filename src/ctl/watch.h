@@ -20,6 +20,10 @@ struct watch {
     /* Ask once and write the answer to out; sort: column to order by, or NULL. 0, or the exit code
      * that ends the watch. */
     int (*ask)(void *arg, const char *sort, FILE *out);
+    /* With keys, on a terminal: what stands above the answer; and what is shown for a key (Enter, t)
+     * on a row, whose first word it gets, instead of the answer until the next key. */
+    void (*head)(void *arg, FILE *out);
+    void (*open)(void *arg, char key, const char *word, FILE *out);
     void *arg;
     /* Has the user asked to end (Ctrl-C)? */
     bool (*ended)(void);
