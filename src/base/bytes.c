@@ -53,6 +53,12 @@ void buf_be(struct buf *b, uint64_t v, size_t bytes)
         p[i] = (uint8_t)(v >> (8 * (bytes - 1 - i)));
 }
 
+void buf_hex(struct buf *b, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        buf_printf(b, "%02x", bytes[i]);
+}
+
 void buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list ap;

@@ -89,6 +89,7 @@ void  buf_str(struct buf *b, const char *s);
 void  buf_u8(struct buf *b, uint8_t v);
 void  buf_markup(struct buf *b, const char *s, size_t len); /* as text of HTML and XML */
 void  buf_be(struct buf *b, uint64_t v, size_t bytes);
+void  buf_hex(struct buf *b, const uint8_t *bytes, size_t len);
 void  buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 char *buf_cstr(struct buf *b);                      /* NUL after the end, not counted; lent */
 

@@ -2,12 +2,15 @@
 /*
  * cluster.c - members and flocks, as this node sees them
  */
-#include "ctl/handlers.h"
+#include "ctl/inspect_priv.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/epoch.h"
+#include "base/units.h"
 #include "ctl/exits.h"
+#include "ctl/handlers.h"
+#include "ctl/node_api.h"
 #include "ctl/view.h"
 #include "dist/flock.h"
 #include "dist/membership.h"
@@ -291,4 +294,84 @@ void ctl_nodes(struct request *rq)
     end_rows(&r, "nodes");
     node_flocks_fini(&nf);
     mem_free(ring.at);
+}
+
+/* --- one node ------------------------------------------------------------------------------------- */
+
+static const struct column one_cols[] = {
+    { "node", COL_TEXT, false }, { "id", COL_TEXT, false }, { "state", COL_TEXT, false },
+    { "note", COL_TEXT, false }, { "version", COL_TEXT, false }, { "address", COL_TEXT, false },
+    { "rtt", COL_NS, false }, { "up", COL_TIME, false }, { "processes", COL_COUNT_, false },
+    { "busy", COL_TEXT, false }, { "flocks", COL_TEXT, false }, { "labels", COL_TEXT, false },
+    { "sent", COL_BYTES, false }, { "received", COL_BYTES, false }, { "queued", COL_BYTES, false },
+    { "late_beats", COL_COUNT_, false }, { "clock_ahead", COL_NS, false },
+};
+
+static void reply_one_node(struct request *rq, const struct node_view *n, const char *flocks)
+{
+    static const struct peer_info none;
+    const struct peer_info *p = n->peer != NULL ? n->peer : &none;
+    bool self = n->nid == peer_self.nid;
+    char letters[NODE_LETTERS], addr[NET_ADDR_TEXT] = "", busy[16] = "", note[64];
+    struct member_about about = { 0 };
+    uint32_t rtt_us = p->rtt_us != 0 ? p->rtt_us : n->member != NULL ? n->member->rtt_us : 0;
+
+    if (n->member != NULL) {
+        membership_about(n->member, &about);
+        net_addr_text(&n->member->addr, addr);
+        if (n->member->load_at_ns != 0)
+            snprintf(busy, sizeof(busy), "%u%%", n->member->load / 100);
+    }
+    note_of(n, note, sizeof(note));
+    reply_head(rq, "rnode.node/1", COLS(one_cols), true);
+    reply_row(rq, (struct cell[]){
+        CELL_TEXT(n->name), CELL_TEXT(nid_letters(n->nid, letters)), CELL_TEXT(state_of(n)),
+        CELL_TEXT(note), CELL_TEXT(self ? node_api.version : about.version), CELL_TEXT(addr),
+        rtt_us != 0 ? CELL_NUMBER(rtt_us * 1000ll) : UNKNOWN, CELL_NUMBER(p->up_since_ns),
+        self ? CELL_NUMBER(process_count())
+             : about.processes != 0 ? CELL_NUMBER(about.processes) : UNKNOWN,
+        CELL_TEXT(busy), CELL_TEXT(flocks), CELL_TEXT(about.labels), CELL_NUMBER(p->sent_bytes),
+        CELL_NUMBER(p->received_bytes), CELL_NUMBER(p->queued_bytes), CELL_NUMBER(p->late_beats),
+        p->skew_us != 0 ? CELL_NUMBER(p->skew_us * 1000) : UNKNOWN }, 17);
+    reply_done(rq, 0, 0, "%s", "");
+}
+
+/* Its name, the part of it before the @, or its id in letters. */
+static bool is_called(const char *what, const char *name, uint64_t nid)
+{
+    char letters[NODE_LETTERS];
+    size_t n = strlen(what);
+
+    return strcmp(name, what) == 0 || (strncmp(name, what, n) == 0 && name[n] == '@') ||
+           strcmp(nid_letters(nid, letters), what) == 0;
+}
+
+bool inspect_node(struct request *rq, const char *what)
+{
+    struct cluster *c = membership_cluster();
+    struct ring_nodes ring = { 0 };
+    struct node_view n = { .name = NULL };
+    struct peer_info info;
+    struct node_flocks nf;
+    peer_id id;
+
+    ring_visit(collect_ring, &ring);
+    if (is_called(what, peer_self.name, peer_self.nid))
+        n = (struct node_view){ .name = peer_self.name, .nid = peer_self.nid };
+    for (size_t i = 0; i < ring.n && n.name == NULL; i++) {
+        if (is_called(what, ring.at[i].name, ring.at[i].nid))
+            n = (struct node_view){ .name = ring.at[i].name, .nid = ring.at[i].nid };
+    }
+    if (n.name != NULL) {
+        id = n.nid == peer_self.nid ? 0 : peer_by_nid(n.nid);
+        n.peer = id != 0 && peer_info(id, &info) ? &info : NULL;
+        node_flocks_init(&nf);
+        epoch_enter();
+        n.member = c != NULL ? cluster_find(cluster_snapshot(c), n.nid) : NULL;
+        reply_one_node(rq, &n, flocks_of(&nf, n.nid == peer_self.nid ? "" : n.name));
+        epoch_leave();
+        node_flocks_fini(&nf);
+    }
+    mem_free(ring.at);
+    return n.name != NULL;
 }

@@ -7,8 +7,9 @@
 
 #include "ctl/request.h"
 
-request_fn ctl_status, ctl_ps, ctl_top, ctl_inspect, ctl_tree, ctl_names, ctl_modules, ctl_memory,
-    ctl_tables;                                                     /* look.c */
+request_fn ctl_status, ctl_ps, ctl_top, ctl_tree, ctl_names, ctl_modules, ctl_memory;  /* look.c */
+request_fn ctl_inspect;                                             /* inspect.c */
+request_fn ctl_tables;                                              /* tables.c */
 request_fn ctl_nodes, ctl_flocks;                                   /* cluster.c */
 request_fn ctl_deploy, ctl_rollback, ctl_history, ctl_purge;        /* code.c */
 request_fn ctl_call, ctl_eval, ctl_send, ctl_spawn, ctl_kill;       /* act.c */

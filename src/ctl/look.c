@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * look.c - the commands that only look: status, ps, top, inspect, tree, names, modules, memory
+ * look.c - the commands that only look: status, ps, top, tree, names, modules, memory
  */
 #include "ctl/handlers.h"
 
@@ -15,12 +15,9 @@
 #include "ctl/node_api.h"
 #include "ctl/sup.h"
 #include "ctl/view.h"
-#include "ctl/why.h"
-#include "heap/parse.h"
 #include "table/persist.h"
 #include "term/atom.h"
 #include "term/print.h"
-#include "vm/code.h"
 #include "vm/registry.h"
 #include "vm/sched.h"
 #include "vm/survey.h"
@@ -254,175 +251,6 @@ void ctl_top(struct request *rq)
     request_later(rq, TOP_MS, top_after_a_second);
 }
 
-/* --- inspect ------------------------------------------------------------------------ */
-
-#define INSPECT_TEXT_MAX 4000
-
-static term info_items(struct heap *bag, const char *const *names, size_t n)
-{
-    term list = TERM_NIL;
-
-    while (n > 0)
-        list = heap_cons(bag, atom_from_cstr(names[--n]), list);
-    return list;
-}
-
-/* One row: why it waits, unless that is NULL; then each item with its value as Erlang writes it. */
-static void reply_info(struct request *rq, const char *why, term info)
-{
-    struct column *cols;
-    struct cell *cells;
-    struct buf *texts;
-    size_t n = 0, max = (size_t)list_length(info) + 1;
-
-    cols = MEM_NEW_ARRAY(struct column, max);
-    cells = MEM_NEW_ARRAY(struct cell, max);
-    texts = MEM_NEW_ARRAY(struct buf, max);
-    if (why != NULL) {
-        cols[n].name = "why";
-        cells[n++] = CELL_TEXT(why);
-    }
-    for (term l = info; is_cons(l); l = cdr(l)) {
-        if (!is_tuple_n(car(l), 2) || !is_atom(tuple_elem(car(l), 0)))
-            continue;
-        request_print(rq, &texts[n], tuple_elem(car(l), 1), INSPECT_TEXT_MAX);
-        cols[n].kind = COL_TERM;
-        cols[n].name = atom_text(tuple_elem(car(l), 0), NULL);
-        cells[n] = CELL_TEXT(buf_cstr(&texts[n]));
-        n++;
-    }
-    reply_head(rq, "rnode.inspect/1", cols, n, true);
-    reply_row(rq, cells, n);
-    for (size_t i = 0; i < n; i++)
-        buf_fini(&texts[i]);
-    mem_free(texts);
-    mem_free(cells);
-    mem_free(cols);
-}
-
-/* [{messages, List}] with the first n messages only. */
-static term cut_messages(struct heap *bag, term info, int64_t n)
-{
-    term kept = TERM_NIL, list = is_cons(info) ? tuple_elem(car(info), 1) : TERM_NIL;
-
-    for (; is_cons(list) && n > 0; list = cdr(list), n--)
-        kept = heap_cons(bag, car(list), kept);
-    kept = heap_tuple2(bag, ATOM_messages, list_turned(kept));
-    return heap_cons(bag, kept, TERM_NIL);
-}
-
-static void inspect_process(struct request *rq, term pid)
-{
-    static const char *const items[] = {
-        "registered_name", "status", "current_function", "initial_call", "message_queue_len",
-        "links", "monitors", "monitored_by", "trap_exit", "priority", "group_leader",
-        "total_heap_size", "heap_size", "stack_size", "reductions", "garbage_collection",
-        "current_stacktrace",
-    };
-    static const char *const message_item[] = { "messages" };
-    const char *messages = request_option(rq, "messages");
-    int64_t n = 0;
-    struct buf why = { 0 };
-    struct heap bag;
-    term info;
-
-    if (messages != NULL && (!count_parse(messages, &n) || n == 0)) {
-        reply_error(rq, EXIT_USAGE, "RN0101", "--messages 20", NULL, "`%s` is no number of messages",
-                    messages);
-        return;
-    }
-    heap_bag_init(&bag);
-    if (messages != NULL)
-        info = inspect_process_info(pid, info_items(&bag, message_item, 1), &bag);
-    else
-        info = inspect_process_info(pid, info_items(&bag, items, ARRAY_LEN(items)), &bag);
-    why_waits(&why, pid);
-    if (info == TERM_NONE || !is_list(info)) {
-        reply_error(rq, EXIT_NO, "RN0302", NULL, NULL, "%s is gone", request_arg(rq, 0));
-    } else {
-        if (messages != NULL)
-            info = cut_messages(&bag, info, n);
-        reply_info(rq, messages != NULL ? NULL : buf_cstr(&why), info);
-        reply_done(rq, 0, 0, "%s", "");
-    }
-    buf_fini(&why);
-    heap_fini(&bag);
-}
-
-static void add_export(void *arg, const struct export_view *v)
-{
-    struct buf *out = arg;
-
-    if (out->len > 0)
-        buf_u8(out, ' ');
-    atom_print(out, v->function);
-    buf_printf(out, "/%u", v->arity);
-}
-
-struct module_search { term name; struct module_view found; bool is_found; };
-
-static void search_module(void *arg, const struct module_view *v)
-{
-    struct module_search *s = arg;
-
-    if (v->name == s->name) {
-        s->found = *v;
-        s->is_found = true;
-    }
-}
-
-static void hex(struct buf *out, const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        buf_printf(out, "%02x", p[i]);
-}
-
-static void inspect_module(struct request *rq, term name)
-{
-    static const struct column cols[] = {
-        { "module", COL_TEXT, false }, { "code", COL_BYTES, false },
-        { "literals", COL_BYTES, false }, { "functions", COL_COUNT_, false },
-        { "md5", COL_TEXT, false }, { "old_code", COL_FLAG, false },
-        { "exports", COL_TEXT, false },
-    };
-    struct module_search s = { .name = name };
-    struct buf exports = { 0 }, md5 = { 0 };
-
-    inspect_modules(search_module, &s);
-    inspect_exports(name, add_export, &exports);
-    hex(&md5, s.found.md5, 16);
-    reply_head(rq, "rnode.module/1", COLS(cols), true);
-    reply_row(rq, (struct cell[]){
-        CELL_TEXT(atom_text(name, NULL)), CELL_NUMBER(s.found.code_bytes),
-        CELL_NUMBER(s.found.literal_bytes), CELL_NUMBER(s.found.functions),
-        CELL_TEXT(buf_cstr(&md5)), CELL_NUMBER(s.found.has_old), CELL_TEXT(buf_cstr(&exports)),
-    }, ARRAY_LEN(cols));
-    reply_done(rq, 0, 0, "%s", "");
-    buf_fini(&exports);
-    buf_fini(&md5);
-}
-
-void ctl_inspect(struct request *rq)
-{
-    const char *what = request_arg(rq, 0);
-    term pid = view_find(what), name;
-
-    if (pid != TERM_NONE) {
-        if (request_flag(rq, "messages") && rq->role < ROLE_OPERATE)
-            reply_error(rq, EXIT_PERMISSION, "RN0707", NULL, NULL,
-                        "contents of messages need the role operate");
-        else
-            inspect_process(rq, pid);
-        return;
-    }
-    name = atom_existing_utf8(what, strlen(what));
-    if (name != TERM_NONE && code_is_loaded(name))
-        inspect_module(rq, name);
-    else
-        reply_error(rq, EXIT_NO, "RN0302", "rnodectl ps; rnodectl names; rnodectl modules", NULL,
-                    "`%s` is neither a process, a registered name nor a module", what);
-}
-
 /* --- tree --------------------------------------------------------------------------- */
 
 struct tree {
@@ -517,7 +345,7 @@ void ctl_tree(struct request *rq)
     view_list_fini(&l);
 }
 
-/* --- names, modules, tables, memory ------------------------------------------------- */
+/* --- names, modules, memory ------------------------------------------------- */
 
 /* Names, the durable ones first, in the order in which they start again. */
 struct name_rows { struct request *rq; size_t shown, total; struct heap bag; term durable; };
@@ -575,167 +403,6 @@ void ctl_names(struct request *rq)
     heap_fini(&r.bag);
 }
 
-static const char *table_type_name(enum table_type type)
-{
-    static const char *const names[] = { "set", "ordered_set", "bag", "duplicate_bag" };
-
-    return names[type];
-}
-
-static void reply_table(struct request *rq, struct table *t, term id)
-{
-    static const char *const protections[] = { "private", "protected", "public" };
-    struct buf name = { 0 }, owner = { 0 };
-    int64_t reads, writes;
-
-    term_print(&name, id, 0, 200);
-    table_rates(t, &reads, &writes);
-    if (is_local_pid(atomic_load(&t->owner)))
-        view_pid(&owner, atomic_load(&t->owner));
-    reply_row(rq, (struct cell[]){
-        CELL_TEXT(buf_cstr(&name)), CELL_TEXT(table_type_name(t->type)), CELL_NUMBER(table_size(t)),
-        CELL_NUMBER(table_memory_words(t) * (int64_t)sizeof(term)),
-        CELL_TEXT(t->persist == NULL ? "ram" : table_is_loading(t) ? "loading" : "disk"),
-        CELL_TEXT(protections[atomic_load(&t->protection)]),
-        CELL_TEXT(owner.len == 0 ? "-" : buf_cstr(&owner)), CELL_NUMBER(reads), CELL_NUMBER(writes),
-    }, 9);
-    buf_fini(&name);
-    buf_fini(&owner);
-}
-
-struct table_entry { term id; int64_t words; };
-
-static int by_table_size(const void *a, const void *b)
-{
-    int64_t x = ((const struct table_entry *)a)->words, y = ((const struct table_entry *)b)->words;
-
-    return x < y ? 1 : x > y ? -1 : 0;
-}
-
-/* A term that a user has typed; TERM_NONE: the error has been replied. */
-static term read_term(struct request *rq, struct heap *bag, const char *text)
-{
-    char why[200] = "";
-    size_t used = 0, len = strlen(text);
-    term t = parse_term(bag, text, len, &used, why, sizeof why);
-
-    if (t == TERM_NONE || strspn(text + used, " .\n") != len - used) {
-        reply_error(rq, EXIT_USAGE, "RN0101", "an Erlang term, quoted for the shell", NULL,
-                    "`%s` is no term: %s", text, t == TERM_NONE ? why : "something follows it");
-        return TERM_NONE;
-    }
-    return t;
-}
-
-static void reply_rows(struct request *rq, struct table *t, const struct match_spec *ms,
-                       struct heap *bag)
-{
-    static const struct column cols[] = { { "row", COL_TERM, false } };
-    size_t limit = row_limit(rq), shown = 0;
-    struct match_run run;
-    struct select s;
-    int rc;
-
-    match_run_init(&run, ms, bag, TERM_NIL);
-    select_init(&s, &run, SELECT_VALUES);
-    s.limit = limit;
-    rc = table_select(t, &s);
-    reply_head(rq, "rnode.rows/1", COLS(cols), false);
-    for (term l = list_turned(s.list); is_cons(l) && (limit == 0 || shown < limit); l = cdr(l)) {
-        struct buf text = { 0 };
-
-        request_print(rq, &text, car(l), INSPECT_TEXT_MAX);
-        reply_row(rq, (struct cell[]){ CELL_TEXT(buf_cstr(&text)) }, 1);
-        buf_fini(&text);
-        shown++;
-    }
-    match_run_fini(&run);
-    if (rc < 0 || (s.done && shown == s.count))
-        reply_done(rq, 0, 0, "%s", table_is_loading(t) ? "the table is still being loaded" : "");
-    else
-        reply_done(rq, 0, 0, "the first %zu of %lld rows · all: -l 0", shown,
-                   (long long)table_size(t));
-}
-
-/* The rows of one table, in the order of a select. */
-static void ctl_table_rows(struct request *rq)
-{
-    const char *name = request_arg(rq, 0), *match = request_option(rq, "match");
-    struct match_spec *ms = NULL;
-    struct table *t;
-    struct heap bag;
-    term id, pattern = ATOM_underscore;
-
-    if (rq->role < ROLE_OPERATE) {
-        reply_error(rq, EXIT_PERMISSION, "RN0707", NULL, NULL,
-                    "contents of tables need the role operate");
-        return;
-    }
-    heap_bag_init(&bag);
-    id = atom_existing_utf8(name, strlen(name));
-    if (id == TERM_NONE)
-        id = read_term(rq, &bag, name);
-    if (id != TERM_NONE && match != NULL)
-        pattern = read_term(rq, &bag, match);
-    epoch_enter();
-    t = id == TERM_NONE ? NULL : is_atom(id) ? table_by_name(id) : table_by_id(id);
-    if (id == TERM_NONE || pattern == TERM_NONE) {
-        /* replied */
-    } else if (t == NULL) {
-        reply_error(rq, EXIT_NO, "RN0302", "rnodectl tables", NULL, "there is no table `%s`", name);
-    } else if ((ms = match_compile_pattern(pattern, ATOM_dollar_underscore)) == NULL) {
-        reply_error(rq, EXIT_USAGE, "RN0101", "--match \"{key,'_',5}\"", NULL, "`%s` is no pattern",
-                    match);
-    } else {
-        reply_rows(rq, t, ms, &bag);
-    }
-    epoch_leave();
-    match_free(ms);
-    heap_fini(&bag);
-}
-
-void ctl_tables(struct request *rq)
-{
-    static const struct column cols[] = {
-        { "name", COL_TEXT, false }, { "type", COL_TEXT, false }, { "rows", COL_COUNT_, false },
-        { "size", COL_BYTES, false }, { "kept", COL_TEXT, false }, { "access", COL_TEXT, false },
-        { "owner", COL_TEXT, false }, { "reads", COL_RATE, false }, { "writes", COL_RATE, false },
-    };
-    size_t n = 0, shown = 0;
-    struct table_entry *at;
-    struct heap bag;
-    term all;
-
-    if (rq->msg->n_args > 0) {
-        ctl_table_rows(rq);
-        return;
-    }
-    heap_bag_init(&bag);
-    epoch_enter();      /* tables that are deleted meanwhile stay readable until the end */
-    all = table_all(&bag);
-    at = MEM_NEW_ARRAY(struct table_entry, (size_t)list_length(all) + 1);
-    for (; is_cons(all); all = cdr(all)) {
-        struct table *t = is_atom(car(all)) ? table_by_name(car(all)) : table_by_id(car(all));
-
-        if (t != NULL)
-            at[n++] = (struct table_entry){ car(all), table_memory_words(t) };
-    }
-    qsort(at, n, sizeof at[0], by_table_size);
-    reply_head(rq, "rnode.tables/1", COLS(cols), false);
-    for (size_t i = 0; i < n && (row_limit(rq) == 0 || shown < row_limit(rq)); i++) {
-        struct table *t = is_atom(at[i].id) ? table_by_name(at[i].id) : table_by_id(at[i].id);
-
-        if (t == NULL)
-            continue;
-        reply_table(rq, t, at[i].id);
-        shown++;
-    }
-    epoch_leave();
-    done_with_count(rq, shown, n, "tables");
-    mem_free(at);
-    heap_fini(&bag);
-}
-
 struct module_list { struct module_view *at; size_t n, cap; };
 
 static void add_module(void *arg, const struct module_view *v)
@@ -779,7 +446,7 @@ void ctl_modules(struct request *rq)
         if (row_limit(rq) != 0 && shown >= row_limit(rq))
             continue;
         shown++;
-        hex(&md5, l.at[i].md5, 16);
+        buf_hex(&md5, l.at[i].md5, 16);
         deploy_of_module(name, &dep);
         reply_row(rq, (struct cell[]){
             CELL_TEXT(name), CELL_TEXT(buf_cstr(&dep)), CELL_NUMBER(l.at[i].code_bytes),

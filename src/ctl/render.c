@@ -460,11 +460,24 @@ static const char status_pattern[] =
     "  code      {deployment}\n"
     "  control   {socket}\n";
 
+/* The first column is what it is about: it stands alone on the first line, the others below it. */
+static bool is_titled(const head_t *h)
+{
+    static const char *const schemas[] = { "rnode.inspect/1", "rnode.module/1", "rnode.table/1",
+                                           "rnode.node/1", "rnode.port/1" };
+
+    for (size_t i = 0; i < ARRAY_LEN(schemas); i++) {
+        if (strcmp(h->schema, schemas[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void end_record(struct render *r, const row_t *row)
 {
     const head_t *h = r->head->head;
     struct buf out = { 0 };
-    size_t width = 0;
+    size_t width = 0, indent = 0;
     const column_t *col;
     const cell_t *c;
 
@@ -493,21 +506,27 @@ static void end_record(struct render *r, const row_t *row)
     for (size_t i = 0; i < h->n_columns; i++) {
         size_t n = strlen(h->columns[i]->name);
 
-        width = n > width ? n : width;
+        if (shown(r, h->columns[i]))
+            width = n > width ? n : width;
     }
-    for (size_t i = 0; i < h->n_columns && i < row->n_cells; i++) {
+    if (is_titled(h) && row->n_cells > 0) {
+        add_escaped(&out, row->cells[0]->text, false);
+        buf_u8(&out, '\n');
+        indent = 2;
+    }
+    for (size_t i = indent > 0; i < h->n_columns && i < row->n_cells; i++) {
         const char *text = row->cells[i]->text;
 
         if (!shown(r, h->columns[i]) || (is_text(h->columns[i]) && text[0] == 0))
             continue;
-        buf_printf(&out, "%-*s  ", (int)width, h->columns[i]->name);
+        buf_printf(&out, "%*s%-*s  ", (int)indent, "", (int)width, h->columns[i]->name);
         if (is_text(h->columns[i])) {
             /* the lines of a text stand under each other */
             for (const char *nl; (nl = strchr(text, '\n')) != NULL; text = nl + 1) {
                 char *line = mem_printf("%.*s", (int)(nl - text), text);
 
                 add_escaped(&out, line, false);
-                buf_printf(&out, "\n%*s  ", (int)width, "");
+                buf_printf(&out, "\n%*s  ", (int)(indent + width), "");
                 mem_free(line);
             }
             add_escaped(&out, text, false);

@@ -28,7 +28,7 @@
 
 static const char control_module[] =
     "module rnode_control\n"
-    "export run/4\n"
+    "export run/4 state/2\n"
     "function run/4\n"
     "    allocate 4 4\n"
     "    init_yregs [y0 y1]\n"
@@ -52,7 +52,61 @@ static const char control_module[] =
     "    move y0 x2\n"
     "    move y1 x1\n"
     "    move y2 x0\n"
-    "    call_ext_last 4 rnode_native:raised/4 4\n";
+    "    call_ext_last 4 rnode_native:raised/4 4\n"
+    /* Pid, Milliseconds -> what it answers to the system message get_state, without {ok, _}. Exits
+     * with late, or as the process does. */
+    "function state/2\n"
+    "    allocate 3 2\n"
+    "    move x1 y1\n"
+    "    move x0 y2\n"
+    "    recv_marker_reserve y0\n"
+    "    move x0 x1\n"
+    "    move process x0\n"
+    "    call_ext 2 erlang:monitor/2\n"
+    "    test_heap 7 1\n"
+    "    bif0 erlang:self/0 x1\n"
+    "    put_tuple2 x1 [x1 x0]\n"
+    "    put_tuple2 x1 [system x1 get_state]\n"
+    "    recv_marker_bind y0 x0\n"
+    "    swap y2 x0\n"
+    "    init_yregs [y0]\n"
+    "    send\n"
+    "    recv_marker_use y2\n"
+    "next:\n"
+    "    loop_rec @idle x0\n"
+    "    is_tuple @other x0\n"
+    "    select_tuple_arity x0 @other [2 @answer 5 @down]\n"
+    "down:\n"
+    "    get_tuple_element x0 0 x1\n"
+    "    get_tuple_element x0 1 x2\n"
+    "    is_eq_exact @other x1 'DOWN'\n"
+    "    is_eq_exact @other x2 y2\n"
+    "    recv_marker_clear y2\n"
+    "    remove_message\n"
+    "    get_tuple_element x0 4 x0\n"
+    "    call_ext_last 1 erlang:exit/1 3\n"
+    "answer:\n"
+    "    get_tuple_element x0 0 x1\n"
+    "    is_eq_exact @other x1 y2\n"
+    "    recv_marker_clear y2\n"
+    "    get_tuple_element x0 1 x0\n"
+    "    remove_message\n"
+    "    is_tuple @bare x0\n"
+    "    test_arity @bare x0 2\n"
+    "    get_tuple_element x0 0 x1\n"
+    "    is_eq_exact @bare x1 ok\n"
+    "    get_tuple_element x0 1 x0\n"
+    "bare:\n"
+    "    deallocate 3\n"
+    "    return\n"
+    "other:\n"
+    "    loop_rec_end @next\n"
+    "idle:\n"
+    "    wait_timeout @next y1\n"
+    "    timeout\n"
+    "    recv_marker_clear y2\n"
+    "    move late x0\n"
+    "    call_ext_last 1 erlang:exit/1 3\n";
 
 #define IDLE_LEADERS_MAX 64
 
@@ -391,6 +445,20 @@ term run_start(term module, term function, term args, const struct run_limits *l
     return pid;
 }
 
+
+term run_start_state(term pid, int64_t timeout_ms, const struct run_limits *limits,
+                     run_done_fn *done, void *arg)
+{
+    struct heap bag;
+    term run, args;
+    uint64_t id;
+
+    heap_bag_init(&bag);
+    args = heap_list(&bag, (term[]){ pid, heap_int(&bag, timeout_ms) }, 2, TERM_NIL);
+    run = run_start(atom_rnode_control, atom_from_cstr("state"), args, limits, done, NULL, arg, &id);
+    heap_fini(&bag);
+    return run;
+}
 
 void run_kill(uint64_t id)
 {

@@ -50,6 +50,11 @@ bool run_output(term leader, const char *data, size_t len);
  * is not called. *ret_id names the run for run_kill. */
 term run_start(term module, term function, term args, const struct run_limits *limits,
                run_done_fn *done, run_output_fn *output, void *arg, uint64_t *ret_id);
+/* Ask a process for its state, as sys:get_state does; only one that answers system messages. The value
+ * is the state; RUN_RAISED with RUN_LATE: it has not answered in time. As run_start otherwise. */
+#define RUN_LATE "exit: late"
+term run_start_state(term pid, int64_t timeout_ms, const struct run_limits *limits,
+                     run_done_fn *done, void *arg);
 /* Start a call and wait for its end, timeout_ms at most; then it is killed and -ERR_TIMEOUT. The
  * value or the exception, at most text_bytes_max of it, is appended to text. 0: it returned; -ERR_FORMAT: it raised or exited. Not a
  * scheduler. */

@@ -22,6 +22,7 @@
 #include <time.h>
 
 #define ANSWER_MS        5000
+#define GLANCE_MS        300        /* for what is only nice to know */
 #define ANSWER_BYTES_MAX (256 * 1024)
 
 static term atom(const char *name)
@@ -29,26 +30,17 @@ static term atom(const char *name)
     return atom_from_cstr(name);
 }
 
-/* The pair {key, Value} in a list; TERM_NONE: none. */
-static term pair_value(term list, term key)
-{
-    for (; is_cons(list); list = cdr(list)) {
-        if (is_tuple_n(car(list), 2) && tuple_elem(car(list), 0) == key)
-            return tuple_elem(car(list), 1);
-    }
-    return TERM_NONE;
-}
-
 term sup_module(term pid)
 {
     struct heap bag;
-    term info, m = TERM_NONE;
+    term info, m = TERM_NONE, item;
     struct export *e;
 
     heap_bag_init(&bag);
-    info = inspect_process_info(pid, heap_cons(&bag, ATOM_dictionary, TERM_NIL), &bag);
-    if (is_cons(info))
-        info = pair_value(tuple_elem(car(info), 1), atom("$initial_call"));
+    item = heap_tuple2(&bag, ATOM_dictionary, atom("$initial_call"));
+    info = inspect_process_info(pid, heap_cons(&bag, item, TERM_NIL), &bag);
+    if (info != TERM_NONE && is_cons(info))
+        info = tuple_elem(car(info), 1);
     if (info != TERM_NONE && is_tuple_n(info, 3) && is_atom(tuple_elem(info, 0)) &&
         text_ends_with(atom_text(tuple_elem(info, 0), NULL), "upervisor"))
         m = tuple_elem(info, 0);
@@ -59,17 +51,23 @@ term sup_module(term pid)
 
 /* Call module:function(args...) and read its value; what was printed is left in text. TERM_NONE: it
  * raised, is too late, or its value is not readable. */
-static term ask(struct heap *bag, term module, const char *function, const term *args, size_t n,
-                struct buf *text)
+static term ask_for(int64_t ms, struct heap *bag, term module, const char *function,
+                    const term *args, size_t n, struct buf *text)
 {
     char err[80];
     size_t used;
 
     text->len = 0;
-    if (run_and_wait(module, atom(function), heap_list(bag, args, n, TERM_NIL), ANSWER_MS,
+    if (run_and_wait(module, atom(function), heap_list(bag, args, n, TERM_NIL), ms,
                      ANSWER_BYTES_MAX, text) < 0)
         return TERM_NONE;
     return parse_term(bag, buf_cstr(text), text->len, &used, err, sizeof err);
+}
+
+static term ask(struct heap *bag, term module, const char *function, const term *args, size_t n,
+                struct buf *text)
+{
+    return ask_for(ANSWER_MS, bag, module, function, args, n, text);
 }
 
 /* --- tree ----------------------------------------------------------------------------------------- */
@@ -166,9 +164,10 @@ void sup_reply_children(struct request *rq, term pid)
 /* --- restart -------------------------------------------------------------------------------------- */
 
 /* The id of the child pid; TERM_NONE: it is none, or has none. */
-static term child_id(struct heap *bag, term module, term supervisor, term pid, struct buf *text)
+static term child_id(int64_t ms, struct heap *bag, term module, term supervisor, term pid,
+                     struct buf *text)
 {
-    term l = ask(bag, module, "which_children", &supervisor, 1, text);
+    term l = ask_for(ms, bag, module, "which_children", &supervisor, 1, text);
 
     for (; l != TERM_NONE && is_cons(l); l = cdr(l)) {
         if (is_tuple_n(car(l), 4) && tuple_elem(car(l), 1) == pid &&
@@ -178,27 +177,29 @@ static term child_id(struct heap *bag, term module, term supervisor, term pid, s
     return TERM_NONE;
 }
 
-/* Its specification says that it is never started again. */
-static bool is_temporary(struct heap *bag, term module, const term x[2], struct buf *text)
+/* permanent, transient or temporary, as the specification of the child says; TERM_NONE: unknown.
+ * x: supervisor, id. */
+static term restart_type(int64_t ms, struct heap *bag, term module, const term x[2],
+                         struct buf *text)
 {
-    term spec = ask(bag, module, "get_childspec", x, 2, text);
+    term spec = ask_for(ms, bag, module, "get_childspec", x, 2, text);
 
-    return spec != TERM_NONE && is_tuple_n(spec, 2) && is_map(tuple_elem(spec, 1)) &&
-           map_get(tuple_elem(spec, 1), atom("restart")) == atom("temporary");
+    return spec != TERM_NONE && is_tuple_n(spec, 2) && is_map(tuple_elem(spec, 1))
+               ? map_get(tuple_elem(spec, 1), atom("restart")) : TERM_NONE;
 }
 
 static void restart(struct request *rq, struct heap *bag, term pid, term supervisor, term module)
 {
     const char *who = request_arg(rq, 0);
     struct buf text = { 0 }, sup = { 0 };
-    term x[2] = { supervisor, child_id(bag, module, supervisor, pid, &text) }, answer;
+    term x[2] = { supervisor, child_id(ANSWER_MS, bag, module, supervisor, pid, &text) }, answer;
 
     view_pid(&sup, supervisor);
     if (x[1] == TERM_NONE) {
         reply_error(rq, EXIT_NO, "RN0306", "rnodectl kill ends it; its supervisor decides the rest",
                     buf_cstr(&text), "%s is not among the children of %s that have a name", who,
                     buf_cstr(&sup));
-    } else if (is_temporary(bag, module, x, &text)) {
+    } else if (restart_type(ANSWER_MS, bag, module, x, &text) == atom("temporary")) {
         reply_error(rq, EXIT_NO, "RN0306", "rnodectl kill ends it", NULL,
                     "%s is temporary: its supervisor %s would forget it", who, buf_cstr(&sup));
     } else if (rq->msg->dry_run) {
@@ -227,14 +228,53 @@ void ctl_restart(struct request *rq)
         reply_error(rq, EXIT_NO, "RN0302", NULL, NULL, "no process `%s`", who);
         return;
     }
-    supervisor = inspect_wait(pid).view.parent;
+    heap_bag_init(&bag);
+    supervisor = inspect_wait(pid, &bag).view.parent;
     module = is_local_pid(supervisor) ? sup_module(supervisor) : TERM_NONE;
-    if (module == TERM_NONE) {
+    if (module == TERM_NONE)
         reply_error(rq, EXIT_NO, "RN0306", "rnodectl tree shows who started whom", NULL,
                     "%s is not the child of a supervisor", who);
-        return;
-    }
-    heap_bag_init(&bag);
-    restart(rq, &bag, pid, supervisor, module);
+    else
+        restart(rq, &bag, pid, supervisor, module);
     heap_fini(&bag);
+}
+
+/* --- one child ------------------------------------------------------------------------------------ */
+
+static void add_restarts(struct buf *out, term supervisor, const char *id)
+{
+    struct buf reason = { 0 };
+    int64_t last_ns = 0;
+    uint64_t n = restarts_of(supervisor, id, &last_ns, &reason);
+
+    if (n > 0) {
+        time_t sec = (time_t)(last_ns / 1000000000);
+        struct tm tm;
+
+        localtime_r(&sec, &tm);
+        buf_printf(out, ", %llu restart%s, last %.*s %02d:%02d:%02d", (unsigned long long)n,
+                   plural_s(n), 60, buf_cstr(&reason), tm.tm_hour, tm.tm_min, tm.tm_sec);
+    }
+    buf_fini(&reason);
+}
+
+void sup_describe_child(struct buf *out, term supervisor, term child)
+{
+    term module = sup_module(supervisor), x[2] = { supervisor, TERM_NONE }, type;
+    struct buf text = { 0 }, id = { 0 };
+    struct heap bag;
+
+    heap_bag_init(&bag);
+    if (module != TERM_NONE && inspect_wait(supervisor, &bag).reason == WAITS_MESSAGE)
+        x[1] = child_id(GLANCE_MS, &bag, module, supervisor, child, &text);
+    if (x[1] != TERM_NONE) {
+        type = restart_type(GLANCE_MS, &bag, module, x, &text);
+        term_print(&id, x[1], PRINT_STRINGS | PRINT_UNICODE, 200);
+        buf_printf(out, " (%s", is_atom(type) ? atom_text(type, NULL) : "child");
+        add_restarts(out, supervisor, buf_cstr(&id));
+        buf_u8(out, ')');
+    }
+    heap_fini(&bag);
+    buf_fini(&text);
+    buf_fini(&id);
 }

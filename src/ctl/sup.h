@@ -16,4 +16,8 @@ term sup_module(term pid);
 /* Answer rq with the children of the supervisor pid. */
 void sup_reply_children(struct request *rq, term pid);
 
+/* What the supervisor knows of its child: " (transient, 4 restarts, last {timeout,db} 11:02:41)". It is
+ * asked only while it waits for messages, and then for a moment; nothing if that does not help. */
+void sup_describe_child(struct buf *out, term supervisor, term child);
+
 #endif

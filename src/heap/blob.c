@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/slab.h"
+#include "heap/heap_priv.h"
 
 #define GROW_MIN_BYTES    256               /* OTP's least room of a grown binary */
 #define GROW_LARGE_BYTES  ((size_t)16 << 20) /* above this a fifth is spare, not as much again */
@@ -242,4 +243,41 @@ term magic_make(struct heap *h, struct blob *b)
     h->offheap = p;
     heap_count_vbin(h, b->cap_bytes);
     return box_term(p);
+}
+
+/* --- how much there is ------------------------------------------------------------------------ */
+
+#define SEEN_SLOTS 32768        /* a power of two, filled to a half */
+
+/* Put b among those seen. False: it was there. */
+static bool see(const struct blob **seen, const struct blob *b)
+{
+    size_t at = ((uintptr_t)b >> 4) * 0x9E3779B97F4A7C15u >> 49;
+
+    while (seen[at] != NULL && seen[at] != b)
+        at = (at + 1) & (SEEN_SLOTS - 1);
+    if (seen[at] == b)
+        return false;
+    seen[at] = b;
+    return true;
+}
+
+uint64_t heap_binary_bytes(const struct heap *h, bool *ret_cut)
+{
+    const struct blob **seen = NULL;
+    uint64_t bytes = 0;
+    size_t n = 0;
+
+    *ret_cut = false;
+    for (const term *obj = h->offheap; obj != NULL && !*ret_cut; obj = offheap_next(obj)) {
+        if (!offheap_is_blob(obj))
+            continue;
+        if (seen == NULL)
+            seen = MEM_NEW_ARRAY(const struct blob *, SEEN_SLOTS);
+        if (see(seen, offheap_blob(obj)))
+            bytes += offheap_blob(obj)->cap_bytes;
+        *ret_cut = ++n == SEEN_SLOTS / 2;
+    }
+    mem_free(seen);
+    return bytes;
 }

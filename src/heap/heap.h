@@ -94,6 +94,9 @@ void heap_fini(struct heap *h);                         /* free block, old, frag
 void heap_end(struct heap *h);
 size_t heap_words_used(const struct heap *h);           /* block + old + fragments, no stack */
 size_t heap_bytes(const struct heap *h);                /* memory held */
+/* Bytes of the blobs that terms of h look into, each counted once. Of many thousands only the newest
+ * count, and *ret_cut says so. */
+uint64_t heap_binary_bytes(const struct heap *h, bool *ret_cut);
 
 struct frag *frag_new(size_t words, size_t prefix_bytes); /* the struct frag; prefix lies before it */
 void frag_free(struct frag *f);                         /* releases its chain too */

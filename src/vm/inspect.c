@@ -11,8 +11,9 @@
 #include "vm/process.h"
 #include "vm/process_priv.h"
 #include "vm/registry.h"
-#include "vm/relation.h"
+#include "vm/remote.h"
 #include "vm/sched.h"
+#include "vm/timer.h"
 
 #include <sched.h>
 
@@ -177,8 +178,21 @@ bool inspect_has_old_code(void)
     return old.n > 0;
 }
 
+static void peer_fill(struct wait_view *w, const struct relation *r)
+{
+    uint32_t creation;
+
+    w->peer = r->peer;
+    if (r->session == 0)
+        return;
+    w->peer_node = vm_remote->node(r->session, &creation);
+    w->peer = r->peer == REMOTE_NAMED ? TERM_NIL : imm_make(IMM_PID, imm_payload(r->peer));
+    if (r->tag != NULL && is_tuple_n(r->tag->item, 2) && is_atom(tuple_elem(r->tag->item, 0)))
+        w->peer_name = tuple_elem(r->tag->item, 0);     /* {Name, Node} */
+}
+
 /* The process whose reply p awaits: its receive is bound to the reference of a monitor. */
-static term awaited_peer(const struct process *p)
+static void awaited_peer(struct wait_view *w, const struct process *p)
 {
     const struct recv_marks *m = p->marks;
 
@@ -187,13 +201,22 @@ static term awaited_peer(const struct process *p)
         struct relation *r = ref == TERM_NONE || is_nil(ref)
                                  ? NULL : relation_find(p, relation_key(REL_MINE, ref));
 
-        if (r != NULL && r->session == 0 && is_local_pid(r->peer))
-            return r->peer;
+        if (r != NULL && (is_local_pid(r->peer) || is_remote(r->peer))) {
+            peer_fill(w, r);
+            return;
+        }
     }
-    return TERM_NONE;
 }
 
-static void wait_fill(struct wait_view *w, struct process *p)
+/* The first argument of the built-in that p waits in, where it is cheap to copy. */
+static term first_argument(const struct process *p, struct heap *bag)
+{
+    term t = p->live > 0 ? p->heap.E[1] : TERM_NONE;    /* E[0] is the return address */
+
+    return !is_box(t) && !is_cons(t) ? t : is_ref(t) ? heap_copy(bag, t) : TERM_NONE;
+}
+
+static void wait_fill(struct wait_view *w, struct process *p, struct heap *bag)
 {
     switch (p->wait_kind & (unsigned)~RECEIVE_TIMED_OUT) {
     case WAIT_HIBERNATE:
@@ -206,20 +229,22 @@ static void wait_fill(struct wait_view *w, struct process *p)
         w->built_in[0] = ex->module;
         w->built_in[1] = ex->function;
         w->built_in[2] = small_make(ex->arity);
+        w->first = first_argument(p, bag);
         break;
     }
     default:
         w->reason = WAITS_MESSAGE;
-        w->has_timeout = p->receive_timer != NULL;
-        w->peer = awaited_peer(p);
+        w->gives_up_ms = receive_timer_left_ms(p);
+        awaited_peer(w, p);
     }
     if (p->ext != NULL && p->ext->suspends > 0)
         w->reason = WAITS_RESUME;
 }
 
-struct wait_view inspect_wait(term pid)
+struct wait_view inspect_wait(term pid, struct heap *bag)
 {
-    struct wait_view w = { .reason = WAITS_GONE, .peer = TERM_NONE };
+    struct wait_view w = { .reason = WAITS_GONE, .gives_up_ms = -1, .peer = TERM_NONE,
+                           .peer_node = TERM_NIL, .peer_name = TERM_NIL, .first = TERM_NONE };
     struct old_images none = { .n = 0 };
     enum process_state was;
     struct process *p;
@@ -231,7 +256,7 @@ struct wait_view inspect_wait(term pid)
         view_fill(&w.view, p, &none, sched_now_cs());
         was = look_begin(p);
         if (was == PROC_WAITING)
-            wait_fill(&w, p);
+            wait_fill(&w, p, bag);
         else if (was != PROC_FREE)
             w.reason = was == PROC_RUNNABLE ? WAITS_SCHEDULER : WAITS_NOT;
         if (was != PROC_FREE)
@@ -260,6 +285,62 @@ term inspect_process_info(term pid, term items, struct heap *bag)
     epoch_leave();
     world_resume();
     return answer;
+}
+
+bool inspect_memory(term pid, struct memory_view *ret)
+{
+    enum process_state was;
+    struct process *p;
+    bool found = false;
+
+    world_stop();
+    epoch_enter();
+    p = process_lookup(pid);
+    if (p != NULL && (was = look_begin(p)) != PROC_FREE) {
+        *ret = (struct memory_view){
+            .stack_bytes = (uint64_t)(p->heap.hi - p->heap.E) * sizeof(term),
+            .young_collections = p->heap.young_gcs,
+        };
+        ret->binary_bytes = heap_binary_bytes(&p->heap, &ret->binaries_cut);
+        look_end(p, was);
+        found = true;
+    }
+    epoch_leave();
+    world_resume();
+    return found;
+}
+
+size_t inspect_messages(term pid, size_t n, bool (*put)(void *arg, term msg), void *arg)
+{
+    enum process_state was;
+    struct process *p;
+    size_t there = 0;
+
+    world_stop();
+    epoch_enter();
+    p = process_lookup(pid);
+    if (p != NULL && (was = look_begin(p)) != PROC_FREE) {
+        there = mailbox_length(p);
+        for (size_t i = 0; i < n && i < there && put(arg, mailbox_nth(p, i)); i++)
+            ;
+        look_end(p, was);
+    }
+    epoch_leave();
+    world_resume();
+    return there;
+}
+
+term inspect_name(term pid)
+{
+    struct process *p;
+    term name = TERM_NIL;
+
+    epoch_enter();
+    p = process_lookup(pid);
+    if (p != NULL)
+        name = atomic_load_explicit(&p->registered, memory_order_relaxed);
+    epoch_leave();
+    return is_atom(name) ? name : TERM_NIL;
 }
 
 uint32_t inspect_processes_max(void)
@@ -339,6 +420,21 @@ void inspect_modules(void (*visit)(void *arg, const struct module_view *v), void
     world_stop();
     code_each(visit_module, &mv);
     world_resume();
+}
+
+bool inspect_source(term module, struct buf *out)
+{
+    struct module *m;
+    bool found;
+
+    world_stop();
+    m = code_module(module);
+    /* The first is named after the module, whether there is one or not. */
+    found = m != NULL && m->current != NULL && m->current->n_files > 1;
+    for (term l = found ? tuple_elem(m->current->files[1], 1) : TERM_NIL; is_cons(l); l = cdr(l))
+        buf_u8(out, (uint8_t)small_val(car(l)));
+    world_resume();
+    return found;
 }
 
 bool inspect_exports(term module, void (*visit)(void *arg, const struct export_view *v), void *arg)

@@ -9,6 +9,7 @@
 #ifndef VM_INSPECT_H
 #define VM_INSPECT_H
 
+#include "base/bytes.h"
 #include "vm/process.h"
 
 #define INSPECT_BATCH 8192          /* processes looked at in one stop, about a millisecond */
@@ -49,12 +50,31 @@ enum wait_reason {
 };
 struct wait_view {
     enum wait_reason reason;
-    bool has_timeout;               /* of a receive */
-    term peer;                      /* local pid whose answer it awaits, or TERM_NONE */
+    int64_t gives_up_ms;            /* of a receive: milliseconds until it does; -1: never */
+    term peer;                      /* pid whose answer it awaits, or TERM_NONE */
+    term peer_node, peer_name;      /* of a peer on another node: atoms, peer being the pid that it
+                                     * has there, NIL if it was found by name; else NIL */
     term built_in[3];               /* M, F, arity of the built-in that waits */
+    term first;                     /* first argument of that, if it is an immediate or a
+                                     * reference, built in bag; else TERM_NONE */
     struct process_view view;
 };
-struct wait_view inspect_wait(term pid);
+struct wait_view inspect_wait(term pid, struct heap *bag);
+
+/* What few processes are asked, and no list shows. */
+struct memory_view {
+    uint64_t stack_bytes, binary_bytes;     /* binaries outside the heap, shared ones whole */
+    bool binaries_cut;                      /* there are more: not all were counted */
+    unsigned young_collections;             /* since the last full one */
+};
+bool inspect_memory(term pid, struct memory_view *ret);     /* false: it is gone */
+
+/* The first n messages of its mailbox, put one after the other while the world is stopped, until
+ * put says that it has enough. Returns how many there are. */
+size_t inspect_messages(term pid, size_t n, bool (*put)(void *arg, term msg), void *arg);
+
+/* The name that a local process is registered under, or NIL. Does not stop the world. */
+term inspect_name(term pid);
 
 struct module_view {
     term name;
@@ -63,6 +83,9 @@ struct module_view {
     bool has_old;
 };
 void inspect_modules(void (*visit)(void *arg, const struct module_view *v), void *arg);
+
+/* The name of the source of a module, as its line numbers give it. False: they do not. */
+bool inspect_source(term module, struct buf *out);
 
 struct export_view { term function; uint32_t arity; };
 /* Exports of the current version of a module. False: it is not loaded. */

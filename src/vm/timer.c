@@ -446,6 +446,16 @@ void receive_timer_cancel(struct process *p)
     timer_free(t);
 }
 
+int64_t receive_timer_left_ms(const struct process *p)
+{
+    int64_t left;
+
+    if (p->receive_timer == NULL)
+        return -1;
+    left = ((int64_t)p->receive_timer->tick * TICK_NS - clock_monotonic_ns()) / 1000000;
+    return left > 0 ? left : 0;
+}
+
 bool receive_timer_fired(struct process *p, uint64_t seq)
 {
     struct timer *t = p->receive_timer;

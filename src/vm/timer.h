@@ -31,6 +31,9 @@ term timer_start(int64_t at_ns, term to, term msg, bool wrap);
 int64_t timer_cancel(term ref);
 int64_t timer_read(term ref);
 
+/* Milliseconds until p's receive times out; -1: it never does. Whoever owns p. */
+int64_t receive_timer_left_ms(const struct process *p);
+
 /* The TIMEOUT signal seq has come: true if it is about the timer p has now, which is gone then. */
 bool receive_timer_fired(struct process *p, uint64_t seq);
 
