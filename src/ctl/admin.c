@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admin.c - logs, reload, stop
+ * admin.c - logs, events, config, reload, stop
  */
 #include "ctl/handlers.h"
 
@@ -192,7 +192,18 @@ void ctl_events(struct request *rq)
         reply_done(rq, 0, 0, "%s", "");
 }
 
-/* --- reload and stop ---------------------------------------------------------------- */
+/* --- configuration and stop --------------------------------------------------------- */
+
+void ctl_config(struct request *rq)
+{
+    struct buf out = { 0 };
+
+    if (node_api.config != NULL)
+        node_api.config(&out);
+    reply_chunk(rq, RNODE__CONTROL__CHUNK__STREAM__OUTPUT, out.data, out.len);
+    reply_done(rq, 0, 0, "%s", "");
+    buf_fini(&out);
+}
 
 void ctl_reload(struct request *rq)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * backup.c - backup and check of a running node
+ * backup.c - backup of a running node
  */
 #include "ctl/handlers.h"
 
@@ -138,38 +138,4 @@ void ctl_backup(struct request *rq)
     else
         reply_done(rq, 0, 0, "%s: %s, %zu module%s · back: rnodectl restore", path,
                    size_text(bytes, size), modules, plural_s(modules));
-}
-
-/* --- check ------------------------------------------------------------------------------------ */
-
-static void check_store(struct request *rq)
-{
-    struct buf out = { 0 };
-    struct store_stats s;
-    char used[UNIT_TEXT_MAX], map[UNIT_TEXT_MAX];
-    int rc = store_check(persist_store(), &out), failing = store_failure(persist_store());
-    uint64_t damaged = persist_damaged_rows();
-
-    store_stats(persist_store(), &s);
-    if (rc < 0)
-        reply_error(rq, EXIT_NO, "RN0606", NULL, buf_cstr(&out), "the store is damaged");
-    else if (damaged > 0)
-        reply_error(rq, EXIT_NO, "RN0608", NULL, NULL, "%llu rows are damaged and left out",
-                    (unsigned long long)damaged);
-    else if (failing < 0)
-        reply_error(rq, EXIT_NO, "RN0604", NULL, NULL, "commits fail: %s",
-                    failing == -ERR_LIMIT ? "the disk or the map is full" : "I/O error");
-    else
-        reply_done(rq, 0, 0, "ok: %s of %s, %llu commits", size_text(s.used_bytes, used),
-                   size_text(s.map_bytes, map), (unsigned long long)s.commits);
-    buf_fini(&out);
-}
-
-void ctl_check(struct request *rq)
-{
-    if (strcmp(request_arg(rq, 0), "store") == 0)
-        check_store(rq);
-    else
-        reply_error(rq, EXIT_USAGE, "RN0101", "rnodectl check store", NULL,
-                    "`%s` cannot be checked", request_arg(rq, 0));
 }

@@ -75,14 +75,26 @@ static void check_fill(struct doctor *d, enum metric_id used, enum metric_id lim
     check(d, percent < PERCENT_WARN, code, fix, "%s: %.0f%% of the limit in use", what, percent);
 }
 
+/* The remedy names a size that would do. */
+static void check_store(struct doctor *d)
+{
+    double used = d->value[M_store_used], map = d->value[M_store_map];
+    char used_text[UNIT_TEXT_MAX], map_text[UNIT_TEXT_MAX], fix[100];
+
+    snprintf(fix, sizeof fix, "store.map_size = \"%.0fMiB\", then rnodectl reload",
+             map / (1 << 20) * 2);
+    check(d, map <= 0 || 100 * used / map < PERCENT_WARN, "RN0612", fix, "store %.0f%% full (%s of %s)",
+          map > 0 ? 100 * used / map : 0, size_text((uint64_t)used, used_text),
+          size_text((uint64_t)map, map_text));
+}
+
 static void check_limits(struct doctor *d)
 {
     check_fill(d, M_processes, M_processes_limit, "processes", "RN0801",
                "raise vm.max_processes and restart, or look who spawns: rnodectl ps");
     check_fill(d, M_atoms, M_atoms_limit, "atoms", "RN0802",
                "look for list_to_atom on outside data; vm.max_atoms needs a restart");
-    check_fill(d, M_store_used, M_store_map, "store", "RN0612",
-               "raise store.map_size, then rnodectl reload");
+    check_store(d);
     check(d, d->value[M_mailbox_over] == 0, "RN0803", "rnodectl ps -s msgq",
           "%.0f mailboxes have more than %lld messages", d->value[M_mailbox_over],
           (long long)d->rq->limits.mailbox_warn);
@@ -159,15 +171,16 @@ static void check_log(struct doctor *d)
 void ctl_doctor(struct request *rq)
 {
     struct doctor d = { .rq = rq };
+    char well[200];
 
     metric_visit(add_metric, &d);
     reply_head(rq, "rnode.doctor/1", columns, ARRAY_LEN(columns), false);
     check_limits(&d);
     check_system(&d);
     check_log(&d);
-    if (d.warnings == 0)
-        reply_row(rq, (struct cell[]){ CELL_TEXT("ok"), CELL_TEXT("nothing to report"), CELL_TEXT(""),
-                                       CELL_TEXT("") }, ARRAY_LEN(columns));
-    reply_end(rq, d.warnings > 0 ? EXIT_NO : EXIT_OK, "%zu of %zu checks are well",
-              d.checks - d.warnings, d.checks);
+    snprintf(well, sizeof well, "%zu %schecks (limits, store, mailboxes, old code, supervisors, clocks, "
+             "files, disk, log)", d.checks - d.warnings, d.warnings > 0 ? "other " : "");
+    reply_row(rq, (struct cell[]){ CELL_TEXT("ok"), CELL_TEXT(well), CELL_TEXT(""), CELL_TEXT("") },
+              ARRAY_LEN(columns));
+    reply_end(rq, d.warnings > 0 ? EXIT_NO : EXIT_OK, "%s", "");
 }

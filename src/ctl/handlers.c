@@ -43,6 +43,7 @@ request_fn *const request_handlers[CMD_COUNT] = {
     [CMD_web] = ctl_web,
     [CMD_backup] = ctl_backup,
     [CMD_check] = ctl_check,
+    [CMD_config] = ctl_config,
     [CMD_reload] = ctl_reload,
     [CMD_stop] = ctl_stop,
     [CMD_invite] = ctl_invite,

@@ -19,13 +19,14 @@ request_fn ctl_diff;                                                /* diff.c */
 request_fn ctl_restart;                                             /* sup.c */
 request_fn ctl_ports;                                               /* ports.c */
 request_fn ctl_profile;                                             /* profile.c */
-request_fn ctl_backup, ctl_check;                                   /* backup.c */
+request_fn ctl_backup;                                              /* backup.c */
+request_fn ctl_check;                                               /* check.c */
 request_fn ctl_metrics, ctl_web, ctl_plot;                          /* figures.c */
 request_fn ctl_doctor;                                              /* doctor.c */
 request_fn ctl_crash;                                               /* dumps.c */
 request_fn ctl_drain, ctl_resume, ctl_gc;                           /* act.c */
 request_fn ctl_events;                                              /* admin.c */
-request_fn ctl_logs, ctl_reload, ctl_stop;                          /* admin.c */
+request_fn ctl_logs, ctl_reload, ctl_stop, ctl_config;              /* admin.c */
 request_fn ctl_invite, ctl_join, ctl_leave, ctl_forget, ctl_keys, ctl_ping;     /* ring.c */
 
 #endif

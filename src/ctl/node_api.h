@@ -33,6 +33,10 @@ struct node_api {
     /* A picture of the last seconds of a series (SVG); false: no such series, and out lists those
      * there are, one a line. Any thread. */
     bool (*plot)(const char *series, unsigned seconds, bool dark, struct buf *out);
+    /* What /readyz says: false, and in words what is missing, each behind " · ". Any thread. */
+    bool (*ready)(struct buf *out);
+    /* The configuration in force, as rnoded --print-config shows it. Control thread. */
+    void (*config)(struct buf *out);
     void (*stop)(bool now);
     /* Read the configuration again. Complaints, or what changed, are appended to out. */
     int (*reload)(struct buf *out);

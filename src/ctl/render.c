@@ -359,6 +359,12 @@ static void add_padded(struct buf *out, const char *s, size_t width, bool right,
         buf_printf(out, "%*s", (int)(width - w), "");
 }
 
+/* Findings speak for themselves: no line of names above them. */
+static bool is_findings(const head_t *h)
+{
+    return strcmp(h->schema, "rnode.doctor/1") == 0 || strcmp(h->schema, "rnode.check/1") == 0;
+}
+
 static void end_table(struct render *r)
 {
     const head_t *h = r->head->head;
@@ -383,6 +389,8 @@ static void end_table(struct render *r)
             struct buf b = { 0 };
             size_t w;
 
+            if (is_findings(h) && strcmp(h->columns[i]->name, "fix") == 0 && row->cells[i]->text[0] != 0)
+                buf_str(&b, "fix: ");
             add_cell(&b, h->columns[i], row->cells[i]);
             cells[(k + 1) * h->n_columns + i] = buf_cstr(&b);
             w = display_width((char *)b.data);
@@ -390,7 +398,7 @@ static void end_table(struct render *r)
                 width[i] = w;
         }
     }
-    for (size_t k = 0; k <= r->nrows; k++) {
+    for (size_t k = is_findings(h); k <= r->nrows; k++) {
         for (size_t i = 0; i < h->n_columns; i++) {
             const char *s = cells[k * h->n_columns + i];
 

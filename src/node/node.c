@@ -153,6 +153,11 @@ static void apply_live(const struct options *o)
     members_apply(o);
 }
 
+static void print_config(struct buf *out)
+{
+    options_print(node.start->options, out);
+}
+
 static bool compat_erlang_vm(const struct options *o)
 {
     const char *const *items = option_items(o, OPT_metrics_compat);
@@ -500,6 +505,8 @@ static void fill_api(void)
     node_api.page_address = page_address;
     node_api.drain = node_drain;
     node_api.plot = web_plot;
+    node_api.ready = health_words;
+    node_api.config = print_config;
     node_api.stop = node_stop;
     node_api.reload = node_reload;
 }

@@ -91,6 +91,22 @@ bool health_is_ready(void)
            atomic_load(&health.peers_up) >= atomic_load(&health.peers_wanted);
 }
 
+bool health_words(struct buf *out)
+{
+    int stuck = health_stuck_scheduler();
+    int64_t up = atomic_load(&health.peers_up), wanted = atomic_load(&health.peers_wanted);
+
+    if (!atomic_load(&health.store))
+        buf_str(out, " · the store is not open");
+    if (stuck >= 0)
+        buf_printf(out, " · scheduler %d is stuck", stuck);
+    if (up < wanted)
+        buf_printf(out, " · %lld of %lld peers up", (long long)up, (long long)wanted);
+    if (atomic_load(&health.draining))
+        buf_str(out, " · it is draining: rnodectl resume");
+    return health_is_ready();
+}
+
 bool health_ready(struct buf *out)
 {
     bool store = atomic_load(&health.store), draining = atomic_load(&health.draining);

@@ -27,6 +27,8 @@ void health_set_peers(int64_t up, int64_t wanted);
 
 /* All of it in one word. Any thread. */
 bool health_is_ready(void);
+/* The same; what is missing is appended to out in words, each behind " · ". Any thread. */
+bool health_words(struct buf *out);
 /* {"ready":true,"checks":{"store":"ok",...}} appended to out. True: ready. Any thread. */
 bool health_ready(struct buf *out);
 
