@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * archive.h - backups: one tar file (ustar) with the store and the code
+ * archive.h - tar files (ustar): backups, with the store and the code, and reports
+ *
+ * A backup has
  *
  *   rnode-backup        format=1, then version=, node=, time=; one a line
  *   store/data.mdb      a compact copy of the store

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cli_again.c - the same connection asked more than once: --watch and top, report
+ * cli_again.c - the same connection asked more than once: --watch and top
  */
 #include "ctl/cli_priv.h"
 
 #include "ctl/exits.h"
 #include "ctl/watch.h"
 
-#include <errno.h>
 #include <unistd.h>
 
 struct again { struct cli *cli; struct client *c; };
@@ -103,54 +102,4 @@ bool cli_wants_watch(const struct cli *cli)
     return cli->watch_ms > 0 || (cli->cmd == &commands[CMD_top] && cli_option(cli, "once") == NULL &&
                                  cli->render.form <= FORM_WIDE && isatty(STDIN_FILENO) &&
                                  isatty(STDOUT_FILENO));
-}
-
-/* --- report --------------------------------------------------------------------------- */
-
-/* What a report asks, and rows at most. */
-static const struct { enum command_id command; uint32_t limit; } report_parts[] = {
-    { CMD_status, 0 }, { CMD_doctor, 0 }, { CMD_memory, 0 }, { CMD_ps, 50 }, { CMD_names, 200 },
-    { CMD_tables, 100 }, { CMD_modules, 0 }, { CMD_history, 20 }, { CMD_nodes, 100 },
-    { CMD_metrics, 0 }, { CMD_logs, 500 },
-};
-
-int cli_report(struct cli *cli)
-{
-    const char *path = cli_option(cli, "file");
-    struct client c = { .fd = -1 };
-    struct again a = { cli, &c };
-    FILE *out;
-    int rc;
-
-    if (path == NULL)
-        path = "rnode-report.txt";
-    rc = cli_connect(cli, &c);
-    if (rc != 0)
-        return rc;
-    out = fopen(path, "wex");
-    if (out == NULL) {
-        rc = cli_fail(cli, EXIT_CANNOT_CREATE, "RN0404", "--file another name",
-                      "%s cannot be made: %s", path, strerror(errno));
-        client_close(&c);
-        return rc;
-    }
-    cli->render.color = false;
-    cli->noptions = 0;
-    for (size_t i = 0; i < ARRAY_LEN(report_parts) && rc != EXIT_UNREACHABLE; i++) {
-        cli->cmd = &commands[report_parts[i].command];
-        cli->limit = report_parts[i].limit;
-        cli->render.command = cli->cmd->name;
-        fprintf(out, "=== rnodectl %s\n", cli->cmd->name);
-        rc = ask_again(&a, NULL, out);      /* what a part refuses stands in its place */
-        fputc('\n', out);
-    }
-    client_close(&c);
-    if (fclose(out) != 0)
-        return cli_fail(cli, EXIT_IO, "RN0004", NULL, "%s could not be written: %s", path,
-                        strerror(errno));
-    if (rc == EXIT_UNREACHABLE)
-        return rc;
-    printf("%s is written. It names processes, modules and log records: read it before you share it.\n",
-           path);
-    return 0;
 }

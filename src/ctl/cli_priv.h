@@ -85,6 +85,9 @@ int cli_confirm_several(struct cli *cli);
 /* top goes on by itself on a terminal. */
 bool cli_wants_watch(const struct cli *cli);
 int cli_watch(struct cli *cli, struct client *c);
+
+/* --- report.c ------------------------------------------------------------------------- */
+
 int cli_report(struct cli *cli);
 
 #endif
