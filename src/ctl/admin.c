@@ -12,7 +12,9 @@
 #include "ctl/exits.h"
 #include "ctl/node_api.h"
 #include "ctl/server.h"
+#include "ctl/view.h"
 
+#include <ctype.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <time.h>
@@ -31,6 +33,7 @@ struct log_query {
     struct event *tick;
     bool (*send)(void *arg, const struct log_record *r);    /* how a followed record is shown */
     char prefix[64];            /* of the names of events */
+    char pid[32], name[256];    /* of the process that records are about; "": any */
 };
 
 static const struct column log_columns[] = {
@@ -38,9 +41,42 @@ static const struct column log_columns[] = {
     { "text", COL_TEXT, false }, { "seq", COL_COUNT_, true },
 };
 
+/* Records about a process have the field pid, "<0.5.0> name": one of the two is asked for. */
+static bool is_about(const struct log_query *q, const struct log_record *r)
+{
+    for (size_t i = 0; r->fields[i] != NULL; i += 2) {
+        const char *who = r->fields[i + 1], *name = strchr(who, ' ');
+        size_t n = name != NULL ? (size_t)(name - who) : strlen(who);
+
+        if (strcmp(r->fields[i], "pid") != 0)
+            continue;
+        return (strncmp(who, q->pid, n) == 0 && q->pid[n] == 0) ||
+               (q->name[0] != 0 && name != NULL && strcmp(name + 1, q->name) == 0);
+    }
+    return false;
+}
+
 static bool log_matches(const struct log_query *q, const struct log_record *r)
 {
-    return r->level >= q->least && r->time_ns >= q->since_ns;
+    bool anyone = q->pid[0] == 0 && q->name[0] == 0;
+
+    return r->level >= q->least && r->time_ns >= q->since_ns && (anyone || is_about(q, r));
+}
+
+/* A pid, or a name: of whoever has it now, and of those who had it. */
+static void set_actor(struct log_query *q, const char *actor)
+{
+    term pid = view_find(actor);
+    struct buf text = { 0 };
+
+    if (pid != TERM_NONE)
+        view_pid(&text, pid);
+    else if (actor[0] == '<' || isdigit((unsigned char)actor[0]))   /* gone */
+        buf_printf(&text, "%s%s%s", actor[0] == '<' ? "" : "<", actor, actor[0] == '<' ? "" : ">");
+    if (actor[0] != '<' && !isdigit((unsigned char)actor[0]))
+        snprintf(q->name, sizeof q->name, "%s", actor);
+    snprintf(q->pid, sizeof q->pid, "%s", buf_cstr(&text));
+    buf_fini(&text);
 }
 
 static bool count_record(void *arg, const struct log_record *r)
@@ -132,6 +168,8 @@ void ctl_logs(struct request *rq)
         }
         q.since_ns = clock_system_ns() - ms * 1000000;
     }
+    if (request_option(rq, "actor") != NULL)
+        set_actor(&q, request_option(rq, "actor"));
     if (request_flag(rq, "follow"))
         reply_head_stream(rq, "rnode.logs/1", log_columns, ARRAY_LEN(log_columns));
     else

@@ -10,6 +10,7 @@
 #include "ctl/dumps.h"
 #include "ctl/run.h"
 #include "ctl/view.h"
+#include "term/atom.h"
 #include "term/print.h"
 #include "vm/mailbox.h"
 
@@ -70,6 +71,21 @@ void crash_hook(struct process *p, term reason)
     buf_fini(&text);
     buf_fini(&who);
     buf_fini(&initial);
+}
+
+void report_hook(term level, const char *bytes, size_t len)
+{
+    struct buf who = { 0 };
+
+    while (len > 0 && bytes[len - 1] == '\n')
+        len--;
+    if (sched_self != NULL && sched_self->current != NULL)
+        who_print(&who, sched_self->current);
+    if (level == ATOM_error)
+        LOG(ERROR, "app.report", LOG_FIELDS("pid", buf_cstr(&who)), "%.*s", (int)len, bytes);
+    else
+        LOG(NOTICE, "app.report", LOG_FIELDS("pid", buf_cstr(&who)), "%.*s", (int)len, bytes);
+    buf_fini(&who);
 }
 
 /* --- dumps -------------------------------------------------------------------------- */

@@ -13,6 +13,8 @@
 void crash_hook(struct process *p, term reason);
 /* vm_heap_limit_hook: one record. Same thread. */
 void heap_limit_hook(struct process *p, uint64_t max_words);
+/* io_log_hook: one record, about the process that runs on this scheduler. */
+void report_hook(term level, const char *bytes, size_t len);
 
 /* Write the state of the node to folder/crash/TIME.txt, keeping the newest files only. The path,
  * for the caller to free, or NULL. */

@@ -398,16 +398,6 @@ static void on_output(term leader, const char *bytes, size_t len)
         LOG(DEBUG, "node.output", NULL, "nobody takes the output: %s", strerror(errno));
 }
 
-static void on_report(term level, const char *bytes, size_t len)
-{
-    while (len > 0 && bytes[len - 1] == '\n')
-        len--;
-    if (level == ATOM_error)
-        LOG(ERROR, "app.report", NULL, "%.*s", (int)len, bytes);
-    else
-        LOG(NOTICE, "app.report", NULL, "%.*s", (int)len, bytes);
-}
-
 /* --- starting ----------------------------------------------------------------------- */
 
 static int make_folder(const char *path)
@@ -531,7 +521,7 @@ static void start_engine(const struct options *o)
     vm_crash_hook = crash_hook;
     vm_heap_limit_hook = heap_limit_hook;
     io_output_hook = on_output;
-    io_log_hook = on_report;
+    io_log_hook = report_hook;
     vm_halt_hook = on_halt;
     boot_vm(&bo);
 }
