@@ -64,9 +64,18 @@ static struct row *row_add(term supervisor, char *id)
     return r;
 }
 
+/* {Reason, Stack}: the stack is in the log. */
+static term without_stack(term why)
+{
+    bool stack = is_tuple_n(why, 2) && is_cons(tuple_elem(why, 1)) &&
+                 is_tuple_n(car(tuple_elem(why, 1)), 4);
+
+    return stack ? tuple_elem(why, 0) : why;
+}
+
 void restarts_note(term supervisor, term child_id, term why)
 {
-    char *id = text_of(child_id), *reason = text_of(why);
+    char *id = text_of(child_id), *reason = text_of(without_stack(why));
     struct row *r;
 
     pthread_mutex_lock(&lock);

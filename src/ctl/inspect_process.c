@@ -212,12 +212,14 @@ static void fill_head(struct screen *s)
     }
 }
 
+struct next { struct request *rq; struct buf text; };
+
 static bool add_next(void *arg, term msg)
 {
-    struct buf *out = arg;
+    struct next *n = arg;
 
-    buf_str(out, out->len == 0 ? "next: " : "  ");
-    add_value(out, msg, MESSAGE_MAX);
+    buf_str(&n->text, n->text.len == 0 ? "next: " : "  ");
+    request_print(n->rq, &n->text, msg, MESSAGE_MAX);
     return true;
 }
 
@@ -225,7 +227,7 @@ static void fill_mailbox(struct screen *s)
 {
     char n[UNIT_TEXT_MAX], rate[UNIT_TEXT_MAX];
     uint64_t messages = s->wait.view.messages;
-    struct buf next = { 0 };
+    struct next next = { .rq = s->rq };
 
     buf_str(&s->mailbox, messages == 0 ? "empty" : count_text(messages, n));
     if (s->growth != 0)
@@ -233,11 +235,11 @@ static void fill_mailbox(struct screen *s)
                    count_text((uint64_t)llabs(s->growth), rate));
     if (messages > 0 && s->rq->role >= ROLE_OPERATE)
         (void)inspect_messages(s->pid, NEXT_MESSAGES, add_next, &next);
-    if (next.len > 0)
-        buf_printf(&s->mailbox, "  %s", buf_cstr(&next));
+    if (next.text.len > 0)
+        buf_printf(&s->mailbox, "  %s", buf_cstr(&next.text));
     if (messages > NEXT_MESSAGES)
         buf_str(&s->mailbox, "  · more: --messages 20");
-    buf_fini(&next);
+    buf_fini(&next.text);
 }
 
 static void fill_memory(struct screen *s)
@@ -250,8 +252,8 @@ static void fill_memory(struct screen *s)
         buf_printf(&s->mem, " · binaries %s%s", size_text(s->memory.binary_bytes, text),
                    s->memory.binaries_cut ? " or more" : "");
     if (s->memory.young_collections > 0)
-        buf_printf(&s->mem, " · %u collections since the last full one",
-                   s->memory.young_collections);
+        buf_printf(&s->mem, " · %u collection%s since the last full one",
+                   s->memory.young_collections, plural_s(s->memory.young_collections));
 }
 
 struct owned { term owner; term names[NAMES_MAX]; size_t n; };

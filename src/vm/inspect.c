@@ -424,17 +424,21 @@ void inspect_modules(void (*visit)(void *arg, const struct module_view *v), void
 
 bool inspect_source(term module, struct buf *out)
 {
+    const struct image *im;
     struct module *m;
-    bool found;
+    uint32_t file = UINT32_MAX;
 
     world_stop();
     m = code_module(module);
-    /* The first is named after the module, whether there is one or not. */
-    found = m != NULL && m->current != NULL && m->current->n_files > 1;
-    for (term l = found ? tuple_elem(m->current->files[1], 1) : TERM_NIL; is_cons(l); l = cdr(l))
+    im = m != NULL ? m->current : NULL;
+    for (size_t i = 0; im != NULL && i < im->n_lines && file == UINT32_MAX; i++) {
+        if (im->lines[i].line > 0 && im->lines[i].file < im->n_files)
+            file = im->lines[i].file;
+    }
+    for (term l = file != UINT32_MAX ? tuple_elem(im->files[file], 1) : TERM_NIL; is_cons(l); l = cdr(l))
         buf_u8(out, (uint8_t)small_val(car(l)));
     world_resume();
-    return found;
+    return file != UINT32_MAX;
 }
 
 bool inspect_exports(term module, void (*visit)(void *arg, const struct export_view *v), void *arg)
