@@ -7,7 +7,8 @@
 
 #include "ctl/request.h"
 
-request_fn ctl_status, ctl_ps, ctl_top, ctl_tree, ctl_names, ctl_modules, ctl_memory;  /* look.c */
+request_fn ctl_status;                                              /* status.c */
+request_fn ctl_ps, ctl_top, ctl_tree, ctl_names, ctl_modules, ctl_memory;   /* look.c */
 request_fn ctl_inspect;                                             /* inspect.c */
 request_fn ctl_tables;                                              /* tables.c */
 request_fn ctl_nodes, ctl_flocks;                                   /* cluster.c */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * look.c - the commands that only look: status, ps, top, tree, names, modules, memory
+ * look.c - the commands that only look: ps, top, tree, names, modules, memory
  */
 #include "ctl/handlers.h"
 
@@ -12,21 +12,17 @@
 #include "bif/durable.h"
 #include "ctl/deploy.h"
 #include "ctl/exits.h"
-#include "ctl/node_api.h"
 #include "ctl/sup.h"
 #include "ctl/view.h"
 #include "table/persist.h"
 #include "term/atom.h"
 #include "term/print.h"
 #include "vm/registry.h"
-#include "vm/sched.h"
 #include "vm/survey.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 #define COLS(c) (c), ARRAY_LEN(c)
 
@@ -44,105 +40,6 @@ static bool sort_order(struct request *rq, enum view_order *order)
     reply_error(rq, EXIT_USAGE, "RN0101", "-s reds, msgq, heap, age, pid, name or state", NULL,
                 "no column `%s` to sort by", text);
     return false;
-}
-
-/* --- status ------------------------------------------------------------------------- */
-
-static const struct column status_columns[] = {
-    { "node", COL_TEXT, false }, { "version", COL_TEXT, false }, { "uptime", COL_NS, false },
-    { "role", COL_TEXT, false }, { "user", COL_TEXT, false },
-    { "schedulers", COL_COUNT_, false }, { "busy", COL_COUNT_, false },
-    { "processes", COL_COUNT_, false }, { "processes_max", COL_COUNT_, false },
-    { "run_queue", COL_COUNT_, false }, { "memory", COL_BYTES, false },
-    { "slabs", COL_BYTES, false },
-    { "atoms", COL_COUNT_, false }, { "atoms_max", COL_COUNT_, false },
-    { "modules", COL_COUNT_, false }, { "deployment", COL_TEXT, false },
-    { "socket", COL_TEXT, false }, { "pid", COL_COUNT_, false }, { "warnings", COL_TEXT, false },
-};
-
-static void count_module(void *arg, const struct module_view *v)
-{
-    size_t *n = arg;
-
-    n[0]++;
-    n[1] += v->has_old;
-}
-
-/* Percent of the schedulers' time since the last look in which this program used a CPU. */
-static unsigned busy_percent(void)
-{
-    static int64_t last_ns, last_cpu;       /* [worker] status is answered there */
-    struct timespec ts;
-    int64_t now = clock_monotonic_ns(), cpu, busy;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    cpu = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-    if (last_ns == 0)
-        last_ns = node_api.start_ns;
-    busy = (cpu - last_cpu) * 100 / ((now - last_ns) * (int64_t)sched_count() + 1);
-    last_ns = now;
-    last_cpu = cpu;
-    return busy > 100 ? 100 : (unsigned)busy;
-}
-
-static void warn_process(struct buf *out, const struct process_view *v, int64_t limit)
-{
-    char n[UNIT_TEXT_MAX];
-    struct buf pid = { 0 };
-    const char *who;
-
-    if (v->messages <= (uint64_t)limit)
-        return;
-    view_pid(&pid, v->pid);
-    who = is_atom(v->name) ? atom_text(v->name, NULL) : buf_cstr(&pid);
-    buf_printf(out, "! mailbox   %s %s has %s messages → rnodectl inspect '%s'\n", who,
-               is_atom(v->name) ? buf_cstr(&pid) : "", count_text(v->messages, n), who);
-    buf_fini(&pid);
-}
-
-/* About the three longest mailboxes, if they are too long. */
-static void warn_mailboxes(struct buf *out, int64_t limit)
-{
-    struct survey_totals totals;
-    struct view_list l;
-
-    survey_totals((uint64_t)limit, &totals);
-    if (totals.over == 0)
-        return;
-    view_processes(PICK_ALL, ORDER_MSGQ, 3, 0, &l);
-    for (size_t i = 0; i < l.n; i++)
-        warn_process(out, &l.at[i], limit);
-    view_list_fini(&l);
-}
-
-void ctl_status(struct request *rq)
-{
-    struct sched_totals totals;
-    struct buf deployment = { 0 }, warnings = { 0 };
-    size_t modules[2] = { 0 };
-
-    sched_totals(&totals);
-    warn_mailboxes(&warnings, rq->limits.mailbox_warn);
-    inspect_modules(count_module, modules);
-    deploy_describe_live(&deployment);
-    if (modules[1] > 0 && deploy_live_age_ms() > rq->limits.purge_wait_ms)
-        buf_printf(&warnings, "! code      modules with old code: %zu → rnodectl purge\n",
-                   modules[1]);
-    reply_head(rq, "rnode.status/1", COLS(status_columns), true);
-    reply_row(rq, (struct cell[]){
-        CELL_TEXT(node_api.name), CELL_TEXT(node_api.version),
-        CELL_NUMBER(clock_monotonic_ns() - node_api.start_ns), CELL_TEXT(role_name(rq->role)),
-        CELL_TEXT(rq->user), CELL_NUMBER(sched_count()), CELL_NUMBER(busy_percent()),
-        CELL_NUMBER(inspect_processes_alive()), CELL_NUMBER(inspect_processes_max()),
-        CELL_NUMBER(totals.run_queue), CELL_NUMBER(mem_resident_bytes()),
-        CELL_NUMBER(slab_bytes_in_use()),
-        CELL_NUMBER(atom_count()), CELL_NUMBER(atom_max()), CELL_NUMBER(modules[0]),
-        CELL_TEXT(buf_cstr(&deployment)), CELL_TEXT(node_api.socket), CELL_NUMBER(getpid()),
-        CELL_TEXT(buf_cstr(&warnings)),
-    }, ARRAY_LEN(status_columns));
-    reply_done(rq, 0, 0, "%s", "");
-    buf_fini(&deployment);
-    buf_fini(&warnings);
 }
 
 /* --- ps and top --------------------------------------------------------------------- */
@@ -190,8 +87,23 @@ static void done_with_count(struct request *rq, size_t shown, size_t matching, c
         reply_done(rq, 0, matching, "%s", "");
 }
 
+/* The process that stands above an application: its name is that of the application, of a process, or
+ * of a module of Rata without Rata's prefix. */
+static term find_app(const char *app)
+{
+    char *rata = mem_printf("Rata.%s", app);
+    term root = view_find(app);
+
+    if (root == TERM_NONE)
+        root = view_find(rata);
+    mem_free(rata);
+    return root;
+}
+
 void ctl_ps(struct request *rq)
 {
+    const char *app = request_option(rq, "app");
+    term root = app != NULL ? find_app(app) : TERM_NONE;
     enum view_order order = ORDER_REDS;
     enum view_pick pick = request_flag(rq, "old-code") ? PICK_OLD_CODE
                           : request_flag(rq, "stuck") ? PICK_STUCK : PICK_ALL;
@@ -199,7 +111,15 @@ void ctl_ps(struct request *rq)
 
     if (!sort_order(rq, &order))
         return;
-    view_processes(pick, order, row_limit(rq), (uint64_t)rq->limits.mailbox_warn, &l);
+    if (app != NULL && root == TERM_NONE) {
+        reply_error(rq, EXIT_NO, "RN0302", "--app takes a supervisor: rnodectl names", NULL,
+                    "nothing runs that is called `%s`", app);
+        return;
+    }
+    if (app != NULL)
+        view_below(root, pick, order, row_limit(rq), (uint64_t)rq->limits.mailbox_warn, &l);
+    else
+        view_processes(pick, order, row_limit(rq), (uint64_t)rq->limits.mailbox_warn, &l);
     reply_head(rq, "rnode.ps/1", COLS(ps_columns), false);
     for (size_t i = 0; i < l.n; i++)
         reply_process(rq, &l.at[i], l.at[i].reductions,

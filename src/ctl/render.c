@@ -460,11 +460,13 @@ static void add_pattern(struct buf *out, const head_t *h, const row_t *row, cons
 
 /* rnodectl status is read more often than anything else, so it has lines of its own. */
 static const char status_pattern[] =
-    "● {node} up {uptime} · rnode {version} · you: {role} ({user})\n"
+    "● {node} ({id}) up {uptime} · rnode {version} · you: {role} ({user})\n"
     "  vm        {schedulers} schedulers {busy}% busy · {processes} of {processes_max} processes"
     " · run queue {run_queue}\n"
-    "  memory    {memory} resident · heaps and tables {slabs} · atoms {atoms} of {atoms_max}"
-    " · modules {modules}\n"
+    "  memory    {memory} of {memory_max} · heaps {heaps} · tables {tables} · code {code}"
+    " · atoms {atoms} of {atoms_max}\n"
+    "  store     {store}\n"
+    "  cluster   {cluster}\n"
     "  code      {deployment}\n"
     "  control   {socket}\n";
 

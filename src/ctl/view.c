@@ -24,9 +24,12 @@
 /* Rows that are copied whole while the world is stopped; beyond so many, in batches of a walk. */
 #define DETAILS_MAX 8192
 
+struct family;
+
 struct collector {
     struct survey_query q;
     struct view_list *list;
+    const struct family *family;    /* only its members; or NULL */
     enum view_pick pick;
     enum view_order order;
     size_t limit, cap;
@@ -254,6 +257,78 @@ void view_processes(enum view_pick pick, enum view_order order, size_t limit, ui
                     struct view_list *ret)
 {
     view_processes_since(0, pick, order, limit, stuck_over, ret);
+}
+
+/* --- who started whom ----------------------------------------------------------------------------- */
+
+struct member { term pid, parent; bool known, below; };
+struct family { struct member *at; size_t n, cap; };
+
+static bool add_member(void *arg, const struct process_view *v)
+{
+    struct family *f = arg;
+
+    if (f->n == f->cap) {
+        f->cap = f->cap == 0 ? 256 : f->cap * 2;
+        f->at = mem_realloc(f->at, f->cap * sizeof f->at[0]);
+    }
+    f->at[f->n++] = (struct member){ .pid = v->pid, .parent = v->parent };
+    return true;
+}
+
+static int by_pid(const void *a, const void *b)
+{
+    term x = ((const struct member *)a)->pid, y = ((const struct member *)b)->pid;
+
+    return x < y ? -1 : x > y;
+}
+
+static struct member *member_find(const struct family *f, term pid)
+{
+    struct member key = { .pid = pid };
+
+    return f->n > 0 ? bsearch(&key, f->at, f->n, sizeof key, by_pid) : NULL;
+}
+
+/* Go up until an answer is known, then down again to write it at each step. */
+static void settle(const struct family *f, struct member *m, term root)
+{
+    struct member *top = m;
+    bool below;
+
+    for (size_t steps = 0; top != NULL && !top->known && top->pid != root && steps < f->n; steps++)
+        top = member_find(f, top->parent);
+    below = top != NULL && (top->pid == root || (top->known && top->below));
+    for (; m != NULL && !m->known; m = m->pid != root ? member_find(f, m->parent) : NULL) {
+        m->known = true;
+        m->below = below;
+    }
+}
+
+static bool collect_below(void *arg, const struct process_view *v)
+{
+    struct collector *c = arg;
+    const struct member *m = member_find(c->family, v->pid);
+
+    return m == NULL || !m->below || collect_view(c, v);
+}
+
+void view_below(term root, enum view_pick pick, enum view_order order, size_t limit,
+                uint64_t stuck_over, struct view_list *ret)
+{
+    struct family f = { 0 };
+    struct collector c = { .list = ret, .pick = pick, .order = order, .limit = limit, .cap = 64,
+                           .stuck_over = stuck_over, .family = &f };
+
+    *ret = (struct view_list){ .at = MEM_NEW_ARRAY(struct process_view, c.cap) };
+    inspect_processes(false, add_member, &f);
+    if (f.n > 0)
+        qsort(f.at, f.n, sizeof f.at[0], by_pid);
+    for (size_t i = 0; i < f.n; i++)
+        settle(&f, &f.at[i], root);
+    ret->alive = inspect_processes(pick == PICK_OLD_CODE, collect_below, &c);
+    sort_and_cut(&c);
+    mem_free(f.at);
 }
 
 void view_list_fini(struct view_list *l)

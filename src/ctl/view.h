@@ -30,6 +30,10 @@ void view_processes(enum view_pick pick, enum view_order order, size_t limit, ui
  * orders by it. */
 void view_processes_since(uint32_t window, enum view_pick pick, enum view_order order, size_t limit,
                           uint64_t stuck_over, struct view_list *ret);
+/* Of the processes below root alone: those that it started, those that they started, and so on as far
+ * as all between are alive; root, too. Walks over all processes twice. */
+void view_below(term root, enum view_pick pick, enum view_order order, size_t limit,
+                uint64_t stuck_over, struct view_list *ret);
 void view_list_fini(struct view_list *l);
 
 /* "lists:map/2", or "-" when unknown. */
