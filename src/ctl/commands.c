@@ -98,17 +98,21 @@ const struct explanation *explanation_find(const char *code)
 
 /* --- help --------------------------------------------------------------------------- */
 
-static void help_flags(struct buf *out, const char *command)
+/* Options of `command` ("" for those of every command), as `used` takes them: a letter that it has for
+ * an option of its own is not the other's. */
+static void help_flags(struct buf *out, const char *command, const char *used)
 {
     for (size_t i = 0; i < command_flags_len; i++) {
         const struct command_flag *f = &command_flags[i];
+        bool has_letter = f->letter != 0 && flag_find(used, NULL, f->letter) == f;
+        const char *inside = f->arg + (f->arg[0] == '[');
         char left[48];
 
         if (strcmp(f->command, command) != 0)
             continue;
-        snprintf(left, sizeof left, "%c%c%s--%s%s%s", f->letter != 0 ? '-' : ' ',
-                 f->letter != 0 ? f->letter : ' ', f->letter != 0 ? ", " : "  ", f->name,
-                 f->arg[0] != 0 ? " " : "", f->arg);
+        snprintf(left, sizeof left, "%c%c%s--%s%s%s", has_letter ? '-' : ' ',
+                 has_letter ? f->letter : ' ', has_letter ? ", " : "  ", f->name,
+                 f->arg[0] == '[' ? "[=" : f->arg[0] != 0 ? " " : "", inside);
         buf_printf(out, "  %-26s %s\n", left, f->help);
     }
 }
@@ -119,7 +123,7 @@ void help_overview(struct buf *out)
     for (size_t i = 0; i < CMD_COUNT; i++)
         buf_printf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
     buf_str(out, "\noptions of every command:\n");
-    help_flags(out, "");
+    help_flags(out, "", NULL);
     buf_str(out, "\nMore on a command: rnodectl help COMMAND; on an error: rnodectl explain CODE.\n");
 }
 
@@ -130,8 +134,8 @@ void help_command(struct buf *out, const struct command *c)
     if (c->role != ROLE_NONE)
         buf_printf(out, "  needs the role %s\n", role_name(c->role));
     buf_str(out, "\noptions:\n");
-    help_flags(out, c->name);
-    help_flags(out, "");
+    help_flags(out, c->name, c->name);
+    help_flags(out, "", c->name);
 }
 
 /* --- completion --------------------------------------------------------------------- */
