@@ -527,9 +527,15 @@ static void start_engine(const struct options *o)
 }
 
 /* Once a second: the schedulers' progress, and systemd's watchdog, which starves with them. */
+static void tell_peers(void)
+{
+    health_set_peers(peers_up(), option_number(node.start->options, OPT_cluster_min_peers));
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
     health_tick();
+    tell_peers();
     if (node.watchdog && health_stuck_scheduler() < 0)
         notify_state("WATCHDOG=1");
 }
@@ -538,6 +544,7 @@ static void start_second(void)
 {
     struct timeval second = { .tv_sec = 1 };
 
+    tell_peers();               /* before the first question */
     node.watchdog = getenv("WATCHDOG_USEC") != NULL;
     event_add(event_new(node.base, -1, EV_PERSIST, on_second, NULL), &second);
 }

@@ -130,6 +130,14 @@ static bool count_state(void *arg, const struct peer_info *p)
     return true;
 }
 
+unsigned peers_up(void)
+{
+    unsigned n[4] = { 0 };
+
+    peer_visit(count_state, n);
+    return n[PEER_UP];
+}
+
 static void measure(struct metric_sink *sink, void *arg)
 {
     unsigned n[4] = { 0 };

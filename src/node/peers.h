@@ -15,6 +15,8 @@
 MUST_CHECK int peers_open(struct store *st, const char *folder, const char *name, bool dev);
 /* Listen. -ERR_SYSTEM with errno: an address is taken. */
 MUST_CHECK int peers_start(const struct options *o, bool dev);
+/* Sessions that are up. Any thread. */
+unsigned peers_up(void);
 void peers_stop(void);          /* before the machine stops */
 void peers_close(void);
 
