@@ -11,6 +11,7 @@
 #define BIF_PORT_H
 
 #include "base/bytes.h"
+#include "bif/port_frame.h"
 #include "heap/blob.h"
 #include "vm/bif.h"
 
@@ -21,7 +22,6 @@
 enum port_event { PORT_READABLE = 1, PORT_WRITABLE = 2, PORT_CHILD = 4 };
 
 #define PORT_QUEUE_HIGH 65536   /* bytes not yet written; who writes more waits */
-#define PORT_LINE_MAX   (1 << 26)
 
 struct port_waiter { term pid, ref; };
 
@@ -34,8 +34,8 @@ struct port {
     pid_t child;            /* 0: none */
     bool  binary, eof, exit_status;
     bool  in_ended, child_ended, eof_told;
-    uint8_t  packet;        /* bytes of the length in front of each packet: 0, 1, 2, 4 */
-    uint32_t line;          /* longest part of a line; 0: no lines */
+    bool  framed;           /* packets or lines; else the pieces that come */
+    struct port_framing framing;        /* what is written has the length of a packet, too */
     int   status;           /* of the child, once it has ended */
     uint64_t bytes_in, bytes_out;
     struct buf rest;        /* read, and not a whole packet or line yet */

@@ -132,66 +132,42 @@ static void tell_data(struct process *p, const uint8_t *data, size_t len)
     tell_owner(p, heap_tuple2(&p->heap, ATOM_data, bytes_term(p, data, len)));
 }
 
-static void tell_line(struct process *p, term end, const uint8_t *data, size_t len)
+static void tell_frame(struct process *p, const struct port_frame *f)
 {
-    term line = heap_tuple2(&p->heap, end, bytes_term(p, data, len));
+    term line;
 
+    if (port_of_process(p)->framing.packet != 0) {
+        tell_data(p, f->data, f->len);
+        return;
+    }
+    line = heap_tuple2(&p->heap, f->ended ? ATOM_eol : ATOM_noeol, bytes_term(p, f->data, f->len));
     tell_owner(p, heap_tuple2(&p->heap, ATOM_data, line));
 }
 
-/* Tell the packets that are whole; how many bytes they take. */
-static size_t tell_packets(struct process *p, const uint8_t *data, size_t len)
-{
-    size_t head = port_of_process(p)->packet, at = 0;
-
-    while (len - at >= head) {
-        struct reader r = reader_make(data + at, head);
-        size_t body = reader_be(&r, head);
-
-        if (len - at - head < body)
-            break;
-        tell_data(p, data + at + head, body);
-        at += head + body;
-    }
-    return at;
-}
-
-static size_t tell_lines(struct process *p, const uint8_t *data, size_t len)
-{
-    size_t most = port_of_process(p)->line, at = 0;
-
-    while (at < len) {
-        const uint8_t *end = memchr(data + at, '\n', len - at <= most ? len - at : most + 1);
-
-        if (end != NULL)
-            tell_line(p, ATOM_eol, data + at, (size_t)(end - data) - at);
-        else if (len - at > most)
-            tell_line(p, ATOM_noeol, data + at, most);
-        else
-            break;
-        at = end != NULL ? (size_t)(end - data) + 1 : at + most;
-    }
-    return at;
-}
-
-static void take_in(struct process *p, const uint8_t *data, size_t len)
+/* False: a packet that is too long. */
+static bool take_in(struct process *p, const uint8_t *data, size_t len)
 {
     struct port *port = port_of_process(p);
     struct buf *rest = &port->rest;
-    size_t used;
+    enum port_found found;
+    struct port_frame f;
+    size_t at = 0;
 
     port->bytes_in += len;
     metric_add(M_port_in, len);
     charge(p, (int64_t)(len / 512) + 1);
-    if (port->packet == 0 && port->line == 0) {
+    if (!port->framed) {
         tell_data(p, data, len);
-        return;
+        return true;
     }
     buf_add(rest, data, len);
-    used = port->packet != 0 ? tell_packets(p, rest->data, rest->len)
-                             : tell_lines(p, rest->data, rest->len);
-    memmove(rest->data, rest->data + used, rest->len - used);
-    rest->len -= used;
+    while ((found = port_frame_next(&port->framing, rest->data + at, rest->len - at, &f)) == PORT_FOUND) {
+        tell_frame(p, &f);
+        at += f.used;
+    }
+    memmove(rest->data, rest->data + at, rest->len - at);
+    rest->len -= at;
+    return found == PORT_MORE;
 }
 
 /* Nothing more comes from the program: its status, if that is wanted, a last line without an end,
@@ -202,8 +178,8 @@ static term finish(struct process *p)
 
     if (port->exit_status && port->child != 0)
         tell_owner(p, heap_tuple2(&p->heap, ATOM_exit_status, small_make(port->status)));
-    if (port->line != 0 && port->rest.len > 0)
-        tell_line(p, ATOM_noeol, port->rest.data, port->rest.len);
+    if (port->framed && port->framing.packet == 0 && port->rest.len > 0)
+        tell_frame(p, &(struct port_frame){ port->rest.data, port->rest.len, 0, false });
     port->rest.len = 0;
     if (!port->eof)
         return ATOM_normal;
@@ -228,6 +204,7 @@ static term read_end(struct process *p)
 term port_read(struct process *p)
 {
     struct port *port = port_of_process(p);
+    bool fits = true;
     uint8_t *data;
     ssize_t n;
 
@@ -236,8 +213,10 @@ term port_read(struct process *p)
     data = mem_alloc(READ_BYTES);
     n = read(port->in, data, READ_BYTES);
     if (n > 0)
-        take_in(p, data, (size_t)n);
+        fits = take_in(p, data, (size_t)n);
     mem_free(data);
+    if (!fits)
+        return ATOM_emsgsize;
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         return read_end(p);
     port_poll(p->pid, port->in, PORT_READABLE);
@@ -264,9 +243,9 @@ bool port_write(struct port *port, term data, size_t bytes)
 {
     struct buf *q = &port->queue;
 
-    if (port->packet != 0 && port->packet < 4 && bytes >> (8 * port->packet) != 0)
+    if (port->framing.packet != 0 && port->framing.packet < 4 && bytes >> (8 * port->framing.packet) != 0)
         return false;
-    if (port->packet == 4 && bytes > UINT32_MAX)
+    if (port->framing.packet == 4 && bytes > UINT32_MAX)
         return false;
     if (port->out < 0)      /* nobody to read it */
         return true;
@@ -275,8 +254,8 @@ bool port_write(struct port *port, term data, size_t bytes)
         q->len -= port->queue_at;
         port->queue_at = 0;
     }
-    if (port->packet != 0)
-        buf_be(q, bytes, port->packet);
+    if (port->framing.packet != 0)
+        buf_be(q, bytes, port->framing.packet);
     iolist_write(data, buf_room(q, bytes));
     port->bytes_out += bytes;
     metric_add(M_port_out, bytes);

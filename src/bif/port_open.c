@@ -53,6 +53,12 @@ static char *text_of(term t)
 
 /* --- options -------------------------------------------------------------------------------------------- */
 
+static void set_framing(struct port *port, uint8_t packet, uint32_t line)
+{
+    port->framed = packet != 0 || line != 0;
+    port->framing = (struct port_framing){ packet, line };
+}
+
 static bool read_flag(struct opening *o, term flag, bool *ret_in, bool *ret_out)
 {
     struct port *port = port_of_blob(o->port);
@@ -68,7 +74,7 @@ static bool read_flag(struct opening *o, term flag, bool *ret_in, bool *ret_out)
     else if (flag == ATOM_out)
         *ret_out = true;
     else if (flag == ATOM_stream)
-        port->packet = 0;
+        set_framing(port, 0, 0);
     else if (flag == ATOM_use_stdio)
         o->c.high_fds = false;
     else if (flag == ATOM_nouse_stdio)
@@ -86,9 +92,9 @@ static bool read_pair(struct opening *o, term name, term value)
     int64_t n = is_small(value) ? small_val(value) : -1;
 
     if (name == ATOM_packet && (n == 0 || n == 1 || n == 2 || n == 4))
-        port->packet = (uint8_t)n;
+        set_framing(port, (uint8_t)n, 0);
     else if (name == ATOM_line && n > 0 && n <= PORT_LINE_MAX)
-        port->line = (uint32_t)n;
+        set_framing(port, 0, (uint32_t)n);
     else if (name == ATOM_cd && o->folder == NULL)
         return (o->folder = text_of(value)) != NULL;
     else if (name == ATOM_arg0 && o->arg0 == NULL)
