@@ -431,7 +431,7 @@ static bool answers_system_messages(const struct screen *s)
     return e != NULL && export_is_defined(e);
 }
 
-static void print_state(void *arg, struct buf *out, term state, size_t max_bytes)
+static void print_state(void *arg, struct buf *out, term state, bool is_value, size_t max_bytes)
 {
     struct screen *s = arg;
 
