@@ -9,16 +9,29 @@
 #include "base/alloc.h"
 #include "heap/arith.h"
 
+#define FEW_WORDS 16
+
 struct change {
     struct heap *heap;
     uint32_t keypos;
     bool     counters;
     term     ops;           /* a proper list */
-    term     scratch;       /* tuple in memory of our own; TERM_NONE: not made */
+    term     scratch;       /* tuple in few or in memory of our own; TERM_NONE: not made */
     term     results;       /* values of counters, last first */
     bool     failed;
     term     cause;         /* of the failure, or TERM_NONE */
+    term     few[FEW_WORDS];
 };
+
+static void change_init(struct change *c, struct process *p, struct table *t, bool counters)
+{
+    c->heap = &p->heap;
+    c->keypos = t->keypos;
+    c->counters = counters;
+    c->failed = false;
+    c->scratch = c->cause = TERM_NONE;
+    c->results = TERM_NIL;
+}
 
 static bool fail(struct change *c, term cause)
 {
@@ -32,12 +45,17 @@ static void scratch_make(struct change *c, term object)
 {
     size_t words = TUPLE_WORDS(tuple_arity(object));
 
-    c->scratch = box_term((term *)mem_dup(box_ptr(object), words * sizeof(term)));
+    if (words > FEW_WORDS) {
+        c->scratch = box_term((term *)mem_dup(box_ptr(object), words * sizeof(term)));
+        return;
+    }
+    memcpy(c->few, box_ptr(object), words * sizeof(term));
+    c->scratch = box_term(c->few);
 }
 
 static void scratch_free(struct change *c)
 {
-    if (c->scratch != TERM_NONE)
+    if (c->scratch != TERM_NONE && box_ptr(c->scratch) != c->few)
         mem_free(box_ptr(c->scratch));
     c->scratch = TERM_NONE;
 }
@@ -217,11 +235,11 @@ static term bump(struct table *t, term key, term op)
 static NOINLINE term count(struct process *p, struct table *t, const term *a, term missing)
 {
     bool many = is_list(a[2]);
-    struct change c = { .heap = &p->heap, .keypos = t->keypos, .counters = true,
-                        .scratch = TERM_NONE, .results = TERM_NIL, .cause = TERM_NONE };
+    struct change c;
     term cell[2], *at = cell, results = TERM_NIL;
     int rc;
 
+    change_init(&c, p, t, true);
     c.ops = many ? a[2] : cons_make(&at, a[2], TERM_NIL);
     if (list_length(c.ops) < 0 || (missing != TERM_NONE && !table_is_object(t, missing)))
         return bif_badarg(p);
@@ -260,17 +278,53 @@ term bif_ets_update_counter_4(struct process *p, const term *a)
     return update_counter(p, a, a[3]);
 }
 
+/* A word takes the place of a word. */
+struct put {
+    uint32_t keypos;
+    int64_t  pos;
+    term     value;
+    bool     done;
+};
+
+static term put_object(term object, void *ctx)
+{
+    struct put *q = ctx;
+
+    if (UNLIKELY((uint64_t)q->pos > tuple_arity(object) || q->pos == q->keypos))
+        return TERM_NONE;
+    q->done = !is_ptr(tuple_elem(object, q->pos - 1));
+    if (LIKELY(q->done))
+        tuple_elem(object, q->pos - 1) = q->value;
+    return TERM_NONE;
+}
+
+/* False: op is no such element, or there is more to be said; then nothing has changed. */
+static bool put(struct table *t, term key, term op)
+{
+    struct put q = { .keypos = t->keypos };
+
+    if (!is_tuple_n(op, 2) || !is_small(tuple_elem(op, 0)) || is_ptr(tuple_elem(op, 1)))
+        return false;
+    q.pos = small_val(tuple_elem(op, 0));
+    q.value = tuple_elem(op, 1);
+    if (q.pos >= 1)
+        table_update(t, key, put_object, &q);
+    return q.done;
+}
+
 static term update_element(struct process *p, const term *a, term missing)
 {
-    struct change c = { .heap = &p->heap, .scratch = TERM_NONE, .results = TERM_NIL,
-                        .cause = TERM_NONE };
+    struct change c;
     term cell[2], *at = cell;
     int rc;
     ETS_TABLE(p, t, a[0], ETS_WRITE);
 
     if (!is_unique(t))
         return bif_badarg(p);
-    c.keypos = t->keypos;
+    if (t->persist == NULL && (missing == TERM_NONE || table_is_object(t, missing)) &&
+        put(t, a[1], a[2]))
+        return ATOM_true;
+    change_init(&c, p, t, false);
     c.ops = is_tuple(a[2]) ? cons_make(&at, a[2], TERM_NIL) : a[2];
     if (list_length(c.ops) < 0 || (missing != TERM_NONE && !table_is_object(t, missing)))
         return bif_badarg(p);

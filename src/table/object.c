@@ -234,9 +234,30 @@ int table_insert_list(struct table *t, term list)
     return here ? 0 : TABLE_GONE;
 }
 
+static int insert_new(struct table *t, term object)
+{
+    term key = object_key(t, object);
+    struct held h = key_lock(t, key);
+    bool found = h.here && key_find(t, key, h.hash) != NULL;
+
+    if (h.here && !found) {
+        insert_locked(t, object, h.hash);
+        count_add(h.guard->writes, 1);
+        stored_one(t, key, h.hash);
+    }
+    key_unlock(&h);
+    if (h.here && !found && !is_ordered(t))
+        set_grow(&t->set);
+    return h.here ? !found : TABLE_GONE;
+}
+
 int table_insert_new_list(struct table *t, term list)
 {
-    bool here = all_lock(t), found = false;
+    bool here, found = false;
+
+    if (is_cons(list) && is_nil(cdr(list)))
+        return insert_new(t, car(list));
+    here = all_lock(t);
 
     if (here)
         fault_list(t, list);
@@ -425,10 +446,28 @@ int table_delete_object(struct table *t, term object)
     return h.here ? 0 : TABLE_GONE;
 }
 
+/* No bucket is split or joined until set.growing is given back. False: a table that is gone keeps
+ * it for ever. */
+static bool growing_lock(struct table *t)
+{
+    uint32_t free = 0;
+
+    while (!atomic_compare_exchange_strong_explicit(&t->set.growing.held, &free, 1,
+                                                    memory_order_acquire, memory_order_relaxed)) {
+        if (is_gone(t))
+            return false;
+        free = 0;
+        sched_yield();
+    }
+    return true;
+}
+
 int64_t table_clear(struct table *t)
 {
     int64_t n = TABLE_GONE;
 
+    if (!is_ordered(t) && !growing_lock(t))
+        return TABLE_GONE;
     if (all_lock(t)) {
         n = table_size(t);
         if (t->persist != NULL)
@@ -439,6 +478,8 @@ int64_t table_clear(struct table *t)
             table_empty_locked(t);
     }
     all_unlock(t);
+    if (!is_ordered(t))
+        spin_unlock(&t->set.growing);
     return n;
 }
 
@@ -802,13 +843,15 @@ static int part_range_cmp(term key, const void *range)
 }
 
 /* Where an ordered select starts. */
-static struct place ordered_start(struct ordered *o, const struct select *s, bool ranged,
+static struct place ordered_start(struct ordered *o, const struct select *s, enum match_key kind,
                                   const term *range)
 {
     if (s->last_key != TERM_NONE)
         return s->reverse ? ordered_before(o, s->last_key, false)
                           : ordered_after(o, s->last_key, false);
-    if (ranged)
+    if (kind == MATCH_KEY_EXACT)
+        return s->reverse ? ordered_before(o, *range, true) : ordered_after(o, *range, true);
+    if (kind == MATCH_KEY_PART)
         return s->reverse ? ordered_range_end(o, part_range_cmp, range)
                           : ordered_range_start(o, part_range_cmp, range);
     return s->reverse ? ordered_last(o) : ordered_first(o);
@@ -842,15 +885,15 @@ static struct place ordered_visit(struct table *t, struct select *s, struct plac
 }
 
 /* Up to ROWS_PER_LOCK rows under the lock. False: there are no more in the range. */
-static bool ordered_rows(struct table *t, struct select *s, bool ranged, const term *range)
+static bool ordered_rows(struct table *t, struct select *s, enum match_key kind, const term *range)
 {
     struct ordered *o = &t->ordered;
-    struct place at = ordered_start(o, s, ranged, range);
+    struct place at = ordered_start(o, s, kind, range);
     struct row *r = place_row(at);
     term key = TERM_NONE, own = TERM_NONE;
 
     for (unsigned n = 0; r != NULL; r = place_row(at)) {
-        if (ranged && match_key_cmp(row_key(r, o->keypos), *range) != 0)
+        if (kind != MATCH_KEY_ANY && match_key_cmp(row_key(r, o->keypos), *range) != 0)
             return false;
         if (n++ == ROWS_PER_LOCK || is_enough(s))
             break;
@@ -870,15 +913,15 @@ static int ordered_select(struct table *t, struct select *s)
 {
     struct ordered *o = &t->ordered;
     term range = TERM_NONE;
-    bool ranged = match_clauses(s->run->ms) == 1 &&
-                  match_key_of(s->run->ms, 0, t->keypos, &range) != MATCH_KEY_ANY;
+    enum match_key kind = match_clauses(s->run->ms) != 1 ? MATCH_KEY_ANY
+                          : match_key_of(s->run->ms, 0, t->keypos, &range);
     bool more = true, gone = false;
 
     while (more && !gone && !is_enough(s)) {
         spin_lock(&o->guard.lock);
         gone = is_gone(t);
         if (!gone) {
-            more = ordered_rows(t, s, ranged, &range);
+            more = ordered_rows(t, s, kind, &range);
             stored_now(t, s);
         }
         spin_unlock(&o->guard.lock);

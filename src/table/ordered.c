@@ -478,6 +478,23 @@ struct place ordered_before(struct ordered *o, term key, bool or_equal)
     return remember(o, place_below(leaf, i));
 }
 
+/* The first index from lo on whose key lies at limit or above. */
+static uint32_t range_index(const struct sorted *s, uint32_t lo, range_cmp *cmp, const void *range,
+                            int limit)
+{
+    uint32_t hi = s->n;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (cmp(s->at[mid].key, range) < limit)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 /* Walk down with a comparison of keys to a range; behind: skip the range itself as well. The
  * result is the index in the leaf of the first key that is not skipped. */
 static struct leaf *range_descend(struct ordered *o, range_cmp *cmp, const void *range,
@@ -485,22 +502,14 @@ static struct leaf *range_descend(struct ordered *o, range_cmp *cmp, const void 
 {
     int limit = behind ? 1 : 0;     /* keys with cmp < limit are skipped */
     void *node = o->root;
-    struct leaf *leaf;
-    uint32_t i = 0;
 
     for (unsigned h = o->height; h > 0; h--) {
         struct inner *in = node;
-        uint32_t c = 0;
 
-        while (c + 1 < in->s.n && cmp(in->s.at[c + 1].key, range) < limit)
-            c++;
-        node = in->s.at[c].of;
+        node = in->s.at[range_index(&in->s, 1, cmp, range, limit) - 1].of;
     }
-    leaf = node;
-    while (i < leaf->s.n && cmp(leaf->s.at[i].key, range) < limit)
-        i++;
-    *ret_i = i;
-    return leaf;
+    *ret_i = range_index(&((struct leaf *)node)->s, 0, cmp, range, limit);
+    return node;
 }
 
 struct place ordered_range_start(struct ordered *o, range_cmp *cmp, const void *range)

@@ -265,8 +265,19 @@ void set_shrink_slow(struct set *s)
     spin_unlock(&s->growing);
 }
 
+static bool has_ghosts(const struct set *s)
+{
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < SET_STRIPES; i++)
+        n += count_get(s->stripe[i].ghosts);
+    return n != 0;
+}
+
 void set_sweep(struct set *s)
 {
+    if (!has_ghosts(s))
+        return;
     for (uint64_t i = 0; i < atomic_load(&s->buckets); i++) {
         struct set_stripe *st = set_stripe(s, (uint32_t)i);
 
@@ -353,13 +364,14 @@ void set_clear(struct set *s)
                 }
         return;
     }
-    rows_drop(s);
-    counts_reset(s);
+    set_fini(s);
 }
 
 void set_fini(struct set *s)
 {
     rows_drop(s);
+    atomic_store_explicit(&s->buckets, SET_STRIPES, memory_order_release);
     for (unsigned k = 1; k < SET_SEGMENTS && s->segment[k] != NULL; k++)
-        mem_free(s->segment[k]);
+        mem_free(TAKE(s->segment[k]));
+    counts_reset(s);
 }

@@ -36,8 +36,9 @@ struct set {
 };
 
 void set_init(struct set *s, unsigned keypos, bool is_bag, bool keep_equal);
-void set_fini(struct set *s);           /* nobody else has it; frees all rows */
-/* Make `to` the owner of all rows and buckets, s an empty one; under all locks, which s keeps. */
+void set_fini(struct set *s);           /* frees all; an empty set. Nobody else has it or may touch it */
+/* Make `to` the owner of all rows and buckets, s an empty one; under all locks and growing, which s
+ * keeps. */
 void set_move(struct set *s, struct set *to);
 /* Free the rows of up to n buckets from *at on, which moves; false: that was all. */
 bool set_bury(struct set *s, uint64_t *at, unsigned n);
@@ -128,7 +129,7 @@ ALWAYS_INLINE void set_shrink(struct set *s)
         set_shrink_slow(s);
 }
 void set_sweep(struct set *s);          /* free the ghosts; the table is not fixed any more */
-void set_clear(struct set *s);          /* all locks held: drop every row (ghosts if fixed) */
+void set_clear(struct set *s);  /* all locks and growing held: drop every row (ghosts if fixed) */
 /* Ask the cache for the first row of a bucket that will be looked at soon. Under any stripe. */
 void set_prefetch(struct set *s, uint64_t index);
 /* The bucket with this index, under its stripe; NULL when there are not so many. */

@@ -409,7 +409,6 @@ bool table_delete(struct table *t)
         if (table_size(t) >= BURY_ROWS)
             table_empty_locked(t);
         set_fini(&t->set);
-        atomic_store(&t->set.buckets, SET_STRIPES);
         set_unlock_all(&t->set);
     }
     if (t->persist != NULL)

@@ -4,15 +4,13 @@
  */
 #include "term/bits.h"
 
-struct bits bits_of(term t)
+struct bits bits_of_view(term t)
 {
     const term *p = box_ptr(t);
     const uint8_t *bytes;
     uint64_t offset;
 
     switch (header_kind(p[0])) {
-    case HK_BIN:
-        return (struct bits){ (const uint8_t *)&p[2], 0, p[1] };
     case HK_BIN_REF:
         bytes = ((const struct blob *)(uintptr_t)p[3])->data;
         break;

@@ -29,7 +29,16 @@ struct blob {
 /* Bytes of a bitstring: address of the byte that holds its first bit, the offset of that bit in
  * it (0..7), and the size in bits. */
 struct bits { const uint8_t *base; uint32_t bit_offset; uint64_t bits; };
-struct bits bits_of(term t);                    /* t must be a bitstring */
+struct bits bits_of_view(term t);
+/* t must be a bitstring. */
+ALWAYS_INLINE struct bits bits_of(term t)
+{
+    const term *p = box_ptr(t);
+
+    if (LIKELY(header_kind(p[0]) == HK_BIN))
+        return (struct bits){ (const uint8_t *)&p[2], 0, p[1] };
+    return bits_of_view(t);
+}
 
 /* n bits (1..64) from bit `at` of b, as a number; they must lie inside. */
 uint64_t bits_get(struct bits b, uint64_t at, unsigned n);

@@ -7,6 +7,7 @@
 #include "term/atom.h"
 #include "term/compare.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -394,6 +395,49 @@ static void found_again(void **state)
     heap_fini(&heap);
 }
 
+static _Atomic bool insert_on;
+
+static void *insert_numbers(void *arg)
+{
+    term words[TUPLE_WORDS(2)];
+
+    epoch_enter();
+    for (int64_t i = 0; atomic_load(&insert_on); i++) {
+        term *at = words;
+
+        ASSERT(table_insert(arg, tuple2(&at, small_make(i % 20000), small_make(i))) == 0);
+    }
+    epoch_leave();
+    return NULL;
+}
+
+/* A set that another thread fills is emptied, small and large, and never has a row in a bucket that
+ * is gone. */
+static void cleared_while_it_grows(void **state)
+{
+    pthread_t thread;
+    struct table *t = new_table(TABLE_SET);
+    int64_t cleared = 0;
+
+    atomic_store(&insert_on, true);
+    assert_int_equal(pthread_create(&thread, NULL, insert_numbers, t), 0);
+    for (int i = 0; i < 300 || cleared < 200000; i++) {
+        for (int64_t want = i % 3 == 0 ? 9000 : 50 * (i % 3); table_size(t) < want;)
+            sched_yield();
+        cleared += table_clear(t);
+        table_bury();
+    }
+    atomic_store(&insert_on, false);
+    pthread_join(thread, NULL);
+    table_clear(t);
+    assert_int_equal(table_size(t), 0);
+    for (int64_t i = 0; i < 20000; i++)
+        assert_int_equal(table_member(t, small_make(i)), 0);
+    assert_true(table_delete(t));
+    while (table_bury()) {
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,7 +445,7 @@ int main(void)
         cmocka_unit_test(duplicate_bag), cmocka_unit_test(ordered_large),
         cmocka_unit_test(select_ranges), cmocka_unit_test(names),
         cmocka_unit_test(rows_of_any_shape), cmocka_unit_test(number_keys),
-        cmocka_unit_test(found_again),
+        cmocka_unit_test(found_again), cmocka_unit_test(cleared_while_it_grows),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
