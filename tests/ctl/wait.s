@@ -2,9 +2,10 @@
 %
 % ask(To): call To as servers are called, and wait. later(): the same of whoever is sent to it.
 % circle(): two that ask each other. chain(): one that asks one that asks one that sleeps.
-% serve(Name): be called Name, and sleep. binary(): hold 1,000,000 bytes outside the heap.
+% serve(Name): be called Name, and sleep. hold(Pid): suspend it, and sleep. fix(Table): traverse it
+% without end. binary(): hold 1,000,000 bytes outside the heap.
 module wait
-export ask/1 later/0 circle/0 chain/0 serve/1 binary/0
+export ask/1 later/0 circle/0 chain/0 serve/1 hold/1 fix/1 binary/0
 
 function ask/1
     allocate 2 1
@@ -111,3 +112,14 @@ function binary/0
     gc_bif1 @none 0 erlang:byte_size/1 y0 x0
     deallocate 1
     return
+
+function hold/1
+    allocate 0 1
+    call_ext 1 erlang:suspend_process/1
+    call_ext_last 0 busy:sleep/0 0
+
+function fix/1
+    allocate 0 1
+    move true x1
+    call_ext 2 ets:safe_fixtable/2
+    call_ext_last 0 busy:sleep/0 0
