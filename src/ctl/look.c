@@ -350,6 +350,7 @@ void ctl_modules(struct request *rq)
         { "literals", COL_BYTES, false }, { "functions", COL_COUNT_, false },
         { "old_code", COL_FLAG, false }, { "md5", COL_TEXT, true },
     };
+    const char *wanted = rq->msg->n_args > 0 ? request_arg(rq, 0) : request_option(rq, "module");
     struct module_list l = { 0 };
     size_t shown = 0, matching = 0;
 
@@ -360,7 +361,7 @@ void ctl_modules(struct request *rq)
         const char *name = atom_text(l.at[i].name, NULL);
         struct buf md5 = { 0 }, dep = { 0 };
 
-        if (rq->msg->n_args > 0 && strcmp(name, request_arg(rq, 0)) != 0)
+        if (wanted != NULL && strcmp(name, wanted) != 0)
             continue;
         matching++;
         if (row_limit(rq) != 0 && shown >= row_limit(rq))
@@ -377,8 +378,8 @@ void ctl_modules(struct request *rq)
         buf_fini(&dep);
     }
     mem_free(l.at);
-    if (rq->msg->n_args > 0 && matching == 0)
-        reply_error(rq, EXIT_NO, "RN0204", NULL, NULL, "`%s` is not loaded", request_arg(rq, 0));
+    if (wanted != NULL && matching == 0)
+        reply_error(rq, EXIT_NO, "RN0204", NULL, NULL, "`%s` is not loaded", wanted);
     else
         done_with_count(rq, shown, matching, "modules");
 }
