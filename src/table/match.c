@@ -22,7 +22,7 @@
 #include <stdlib.h>
 
 #define EXPR_DEPTH_MAX 2000
-#define FIRST_BYTES    1024     /* what a specification of one clause takes */
+#define FIRST_BYTES    960      /* what a specification of one clause takes; for malloc still small */
 #define VAR_MAX 100000000
 
 enum step_kind {
@@ -242,9 +242,11 @@ static void head_compile(struct match_spec *ms, struct clause *c)
 {
     struct visits v;
     struct buf steps = { 0 };
-    bool *bound = MEM_NEW_ARRAY(bool, c->nvars + 1);
+    bool few[16] = { false }, *bound = few;
     term t;
 
+    if (c->nvars > ARRAY_LEN(few))
+        bound = MEM_NEW_ARRAY(bool, c->nvars);
     visits_init(&v, c->head);
     while (visit_pop(&v, &t)) {
         int64_t number = var_number(t);
@@ -281,7 +283,8 @@ static void head_compile(struct match_spec *ms, struct clause *c)
         if (depth > ms->max_stack)
             ms->max_stack = depth;
     }
-    mem_free(bound);
+    if (bound != few)
+        mem_free(bound);
     visits_fini(&v);
     c->nsteps = steps.len / sizeof(struct step);
     c->steps = arena_dup(&ms->arena, steps.data, steps.len);
