@@ -261,9 +261,12 @@ static void add_options(struct buf *out, const struct table *t)
 
 static void add_fixed(struct buf *out, struct table *t)
 {
-    int64_t since = t->fixed_mono_ns;
     char text[UNIT_TEXT_MAX];
+    int64_t since;
 
+    spin_lock(&t->meta);
+    since = t->fixed_mono_ns;
+    spin_unlock(&t->meta);
     if (table_is_fixed(t))
         buf_printf(out, "for %s by a traversal: rows deleted meanwhile stay until its end",
                    age_text(clock_monotonic_ns() - since, text));
