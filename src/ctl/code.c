@@ -470,7 +470,8 @@ static void reply_deployed(struct request *rq, const struct deployment *d, uint3
     char id[16], undo[48] = "";
     size_t old = 0;
 
-    inspect_processes(true, count_old_user, &old);
+    if (inspect_has_old_code())
+        inspect_processes(true, count_old_user, &old);
     snprintf(id, sizeof id, "d%" PRIu32, d->id);
     if (before != 0)
         snprintf(undo, sizeof undo, "rnodectl rollback d%" PRIu32, before);

@@ -113,7 +113,8 @@ static void emit_arrow(struct session *s, enum trace_kind kind, term pid, term o
     buf_fini(&text);
 }
 
-/* What this thread has spent in hooks that told nothing, of which one in SAMPLE is measured. */
+/* What this thread has spent and no session has counted: in hooks that told nothing, of which one in SAMPLE is
+ * measured, and in letting go of the lock after an event, for which others may wait. */
 static _Thread_local struct { unsigned skip; int64_t owed_ns; } meter;
 
 static int64_t clock_ns;        /* [set] what reading the clock takes */
@@ -180,8 +181,19 @@ static void emit(struct session *s, enum trace_kind kind, int64_t began_ns, term
         event_active(s->timer, EV_TIMEOUT, 1); /* any thread: the base has locks */
     }
     took = clock_monotonic_ns() - began_ns;
-    if (!trace_budget_spend(&s->budget, took < TOLD_NS_MAX ? took : TOLD_NS_MAX))
+    took = (took < TOLD_NS_MAX ? took : TOLD_NS_MAX) + meter.owed_ns;
+    meter.owed_ns = 0;
+    if (!trace_budget_spend(&s->budget, took))
         session_shut(s);
+}
+
+static void unlock_measured(void)
+{
+    int64_t began = clock_monotonic_ns(), took;
+
+    pthread_mutex_unlock(&trace_lock);
+    took = clock_monotonic_ns() - began;
+    meter.owed_ns += took < TOLD_NS_MAX ? took : TOLD_NS_MAX;
 }
 
 static void print_call(const struct session *s, struct buf *out, const struct trace_point *tp,
@@ -263,7 +275,7 @@ static bool tell_call(struct session *s, const struct trace_pattern *pat, const 
         emit(s, KIND_CALL, began, p->pid, TERM_NONE, &event);
         buf_fini(&event);
     }
-    pthread_mutex_unlock(&trace_lock);
+    unlock_measured();
     return told;
 }
 
@@ -316,7 +328,7 @@ static void tell_return(struct session *s, const struct trace_pattern *pat, cons
         emit(s, KIND_CALL, began, p->pid, TERM_NONE, &event);
         buf_fini(&event);
     }
-    pthread_mutex_unlock(&trace_lock);
+    unlock_measured();
 }
 
 static void on_return(struct process *p, const term mfa[3], int64_t took_ns, term value)
@@ -347,7 +359,7 @@ static bool tell_word(struct session *s, enum trace_kind kind, const struct proc
         emit(s, kind, began, p != NULL ? p->pid : TERM_NONE, other, &label);
         buf_fini(&label);
     }
-    pthread_mutex_unlock(&trace_lock);
+    unlock_measured();
     return told;
 }
 

@@ -222,11 +222,9 @@ static int64_t state_value(const struct process *p)
 
 static int64_t value_of(const struct survey_query *q, const struct process *p)
 {
-    uint64_t spent = atomic_load_explicit(&p->reductions, memory_order_relaxed);
-
     switch (q->measure) {
     case SURVEY_REDUCTIONS:
-        return (int64_t)spent;
+        return (int64_t)atomic_load_explicit(&p->reductions, memory_order_relaxed);
     case SURVEY_MESSAGES:
         return atomic_load_explicit(&p->shown_messages, memory_order_relaxed);
     case SURVEY_HEAP:
@@ -234,7 +232,8 @@ static int64_t value_of(const struct survey_query *q, const struct process *p)
     case SURVEY_AGE:
         return (int64_t)(uint32_t)(sched_now_cs() - p->born_cs);
     case SURVEY_WORK:
-        return (int64_t)work_of(p, q->window, spent);
+        return (int64_t)work_of(p, q->window,
+                                atomic_load_explicit(&p->reductions, memory_order_relaxed));
     case SURVEY_STATE:
         return state_value(p);
     case SURVEY_ALL:
@@ -243,25 +242,32 @@ static int64_t value_of(const struct survey_query *q, const struct process *p)
     return INT64_MAX;
 }
 
+static struct survey_view view_of(const struct survey_query *q, const struct process *p)
+{
+    term name = atomic_load_explicit(&p->registered, memory_order_relaxed);
+    struct survey_view v = {
+        .pid = p->pid, .name = is_atom(name) ? name : TERM_NIL,
+        .age_cs = sched_now_cs() - p->born_cs,
+        .state = atomic_load_explicit(&p->state, memory_order_relaxed),
+        .messages = atomic_load_explicit(&p->shown_messages, memory_order_relaxed),
+        .reductions = atomic_load_explicit(&p->reductions, memory_order_relaxed),
+        .heap_words = atomic_load_explicit(&p->heap.shown_words, memory_order_relaxed),
+    };
+
+    if (q->window != 0)
+        v.work = work_of(p, q->window, v.reductions);
+    return v;
+}
+
 static void visit_group(struct survey_query *q, struct process *const *some, int n)
 {
     for (int i = 0; i < n; i++) {
-        const struct process *p = some[i];
-        term name = atomic_load_explicit(&p->registered, memory_order_relaxed);
-        struct survey_view v = {
-            .pid = p->pid, .name = is_atom(name) ? name : TERM_NIL,
-            .age_cs = sched_now_cs() - p->born_cs,
-            .state = atomic_load_explicit(&p->state, memory_order_relaxed),
-            .messages = atomic_load_explicit(&p->shown_messages, memory_order_relaxed),
-            .reductions = atomic_load_explicit(&p->reductions, memory_order_relaxed),
-            .heap_words = atomic_load_explicit(&p->heap.shown_words, memory_order_relaxed),
-        };
+        /* The rest of those that are not above the floor is not even read. */
+        if (value_of(q, some[i]) > q->floor) {
+            struct survey_view v = view_of(q, some[i]);
 
-        if (value_of(q, p) <= q->floor || is_local_port(v.pid))
-            continue;
-        if (q->window != 0)
-            v.work = work_of(p, q->window, v.reductions);
-        q->visit(q, &v);
+            q->visit(q, &v);
+        }
     }
 }
 
