@@ -25,7 +25,7 @@ main(["mnesia", Dir, P, S]) ->
         ok = mnesia:sync_log()
     end);
 main(["reads"]) ->
-    A = ets:new(memory, [set, public]),
+    A = ets:new(memory, [set, public, named_table]),        % a persistent one has a name, too
     B = ets:new(persistent, [set, public, {persist, true}]),
     [begin ets:insert(T, [{K, K, value} || K <- lists:seq(1, 1000)]) end || T <- [A, B]],
     R = [{lookups(A, 1000000), lookups(B, 1000000)} || _ <- lists:seq(1, 9)],

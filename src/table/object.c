@@ -29,7 +29,7 @@ ALWAYS_INLINE struct held key_lock(struct table *t, term key)
     spin_lock(&h.guard->lock);
     if (UNLIKELY(is_gone(t)))
         h.here = false;
-    else if (UNLIKELY(t->persist != NULL))
+    else if (UNLIKELY(t->persist != NULL) && persist_is_loading(t))
         persist_fault(t, key, hash);
     return h;
 }

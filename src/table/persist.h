@@ -65,6 +65,12 @@ int persist_check_part(struct table *t, term part);
 
 /* --- under the lock of the key, for tables with t->persist only ------------------------------- */
 
+/* May there be rows that are not in memory yet? A relaxed load. */
+ALWAYS_INLINE bool persist_is_loading(const struct table *t)
+{
+    return atomic_load_explicit(&t->persist->loading, memory_order_relaxed);
+}
+
 /* See to it that the rows of key are in memory. */
 void persist_fault(struct table *t, term key, uint32_t hash);
 /* The rows of key have changed: what they are now goes into b. */
