@@ -286,19 +286,22 @@ int64_t cli_silence_ms(const struct cli *cli)
     return cli_option(cli, "follow") != NULL ? -1 : DEFAULT_TIMEOUT_MS;
 }
 
-/* client_next, and meanwhile a bar tells how long it takes. */
-static int next_frame(struct cli *cli, struct client *c, uint32_t id, int64_t timeout_ms, frame_t **ret)
+/* client_next, and meanwhile a bar tells how long it takes. -ERR_BUSY as well when Ctrl-C was pressed
+ * more than `cancels` times: it may have been pressed while nothing waited. */
+static int next_frame(struct cli *cli, struct client *c, uint32_t id, int64_t timeout_ms, int cancels,
+                      frame_t **ret)
 {
     int64_t start = clock_monotonic_ns(), left = timeout_ms;
     bool shown = cli->progress.form == PROGRESS_BAR && !cli->render.quiet && cli->render.err == stderr;
 
     for (;;) {
-        int64_t wait = shown && (left < 0 || left > WAIT_SLICE_MS) ? WAIT_SLICE_MS : left;
-        int rc = client_next(c, id, wait, ret);
+        int64_t wait = left < 0 || left > WAIT_SLICE_MS ? WAIT_SLICE_MS : left;
+        int rc = interrupted > cancels ? -ERR_BUSY : client_next(c, id, wait, ret);
 
         if (rc != -ERR_TIMEOUT || wait == left)
             return rc;
-        progress_wait(&cli->progress, cli->render.err, cli->cmd->name, start);
+        if (shown)
+            progress_wait(&cli->progress, cli->render.err, cli->cmd->name, start);
         if (timeout_ms >= 0)
             left = timeout_ms - (clock_monotonic_ns() - start) / 1000000;
         if (timeout_ms >= 0 && left < 0)
@@ -313,7 +316,7 @@ int cli_answer(struct cli *cli, struct client *c, uint32_t id)
 
     for (;;) {
         frame_t *f;
-        int rc = next_frame(cli, c, id, timeout, &f);
+        int rc = next_frame(cli, c, id, timeout, cancels, &f);
 
         if (rc == -ERR_BUSY) {
             if (interrupted > cancels) {

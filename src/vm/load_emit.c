@@ -245,6 +245,12 @@ static bool same_place(const struct pending *q, const struct pending *at)
            (place < PLACE_LINE || q->line == at->line);
 }
 
+/* Does the frame go and the function return right after the first n queued instructions? */
+static bool returns_after(const struct loader *ld, unsigned n)
+{
+    return ld->queued >= n + 2 && ld->queue[n].op == OP_deallocate && ld->queue[n + 1].op == OP_return;
+}
+
 static bool try_fuse(struct loader *ld, const struct op_fuse *f)
 {
     struct operand o[OP_OPERANDS_MAX];
@@ -257,6 +263,8 @@ static bool try_fuse(struct loader *ld, const struct op_fuse *f)
     for (unsigned i = 0; i < f->n; i++)
         if (ld->queue[i].op != f->ops[i])
             return false;
+    if (f->ops[f->n - 1] == OP_call_fun && returns_after(ld, f->n))
+        return false;           /* tail_call comes first, when it is the call's turn */
     at = place_of(ld, f->n);
     for (unsigned i = 0; i < f->n; i++) {
         if (n + ld->queue[i].n > OP_OPERANDS_MAX || !same_place(&ld->queue[i], at))
@@ -279,7 +287,7 @@ static bool tail_call(struct loader *ld)
     struct pending call = ld->queue[0], dealloc = ld->queue[1];
     struct operand x = { 'x', SCRATCH(0), NULL, 0, 0 };
 
-    if (ld->queued < 3 || dealloc.op != OP_deallocate || ld->queue[2].op != OP_return)
+    if (!returns_after(ld, 1))
         return false;
     switch (call.op) {
     case OP_call_fun:
@@ -327,7 +335,7 @@ void emit(struct loader *ld, enum op_id op, unsigned n, const struct operand *o)
 
     if (ld->measuring || ld->dead)
         return;
-    if (ld->queued == OP_FUSE_MAX)
+    if (ld->queued == LOAD_QUEUE_MAX)
         flush_one(ld);
     q = &ld->queue[ld->queued++];
     q->op = (uint16_t)op;

@@ -28,6 +28,9 @@ struct operand {
     uint32_t label_from, label_step;    /* t: words that are label numbers; step 0: none */
 };
 
+/* The longest that is fused, and what makes a call behind it a tail call. */
+#define LOAD_QUEUE_MAX (OP_FUSE_MAX + 2)
+
 struct pending {
     uint16_t op;
     uint8_t  n;
@@ -68,7 +71,7 @@ struct loader {
     struct fixup *fixups;
     size_t   n_fixups, cap_fixups;
     size_t   cap_ranges, cap_functions;
-    struct pending queue[OP_FUSE_MAX];
+    struct pending queue[LOAD_QUEUE_MAX];
     unsigned queued;
     term *tables; /* words of queued tables, released when the queue empties */
     size_t   n_tables, cap_tables;

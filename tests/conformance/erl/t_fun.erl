@@ -98,6 +98,7 @@ main() ->
     ?C(bif_tail(id([1, 2]))),
     ?C(even(10001)),
     ?C(mutual(id(20000))),
+    ?C([flat(id(F), 1000000) || F <- [by_move(), by_moves(), by_hidden(), heads()]]),
     ?C(deep(100000)),
     ?C(deep_apply(10000)),
     ?C(fold(fun(F, X) -> F(X) end, 1, [fun(X) -> X + N end || N <- seq(1, 50)])),
@@ -129,6 +130,14 @@ even(0) -> true;
 even(N) -> odd(N - 1).
 odd(0) -> false;
 odd(N) -> even(N - 1).
+%% A million calls of a fun in tail position, whatever is moved before them, and no more memory.
+flat(F, N) -> _ = F(F, 10), garbage_collect(), {memory, A} = process_info(self(), memory), _ = F(F, N),
+    {memory, B} = process_info(self(), memory), B - A < 300000.
+by_move() -> fun(_, 0) -> ok; (G, N) -> G(G, N - 1) end.
+by_moves() -> fun(_, 0) -> ok; (G, N) -> H = id(G), id(N), H(H, N - 1) end.
+by_hidden() -> X = id([1]), fun(_, 0) -> X; (G, N) -> [Y] = X, G(G, N - Y) end.
+by_head([F | _], N) -> F([F, N], N).
+heads() -> fun(_, 0) -> ok; ([G | _], N) -> by_head([G], N - 1); (G, N) -> G([G], N - 1) end.
 mutual(N) -> F = fun(0, _, _) -> ok; (K, G, H) -> H(K - 1, H, G) end, F(N, F, F).
 deep(0) -> 0;
 deep(N) -> 1 + deep(N - 1).
