@@ -88,5 +88,7 @@ void port_poll(term port, int fd, enum port_event event)
 
 void port_poll_orphan(int child_fd)
 {
+    /* anew: that orders our use of it before its end on the other thread, as sanitizers see it too */
+    (void)epoll_ctl(poller(), EPOLL_CTL_DEL, child_fd, NULL);
     arm(child_fd, EPOLLIN, (uint64_t)child_fd << KIND_BITS);
 }
