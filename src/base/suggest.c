@@ -42,7 +42,7 @@ size_t edit_distance(const char *a, const char *b)
 
 const char *suggest_nearest(const char *word, const char *const *known, size_t n)
 {
-    size_t len = strlen(word), best = len < 6 ? 2 : len / 3 + 1;    /* the first that is too far */
+    size_t len = strlen(word), best = len < 6 ? 2 : len / 3 + 2;    /* the first that is too far */
     const char *found = NULL;
 
     for (size_t i = 0; i < n; i++) {

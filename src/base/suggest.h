@@ -11,8 +11,8 @@
  * longer ones are cut. */
 size_t edit_distance(const char *a, const char *b);
 
-/* The nearest of n words, or NULL when none is near enough to be meant: at most a third of the
- * word's letters may differ, and at least one edit is always allowed. */
+/* The nearest of n words, or NULL when none is near enough to be meant: one edit in words of less
+ * than six letters, in longer ones a third of their letters and one more. */
 const char *suggest_nearest(const char *word, const char *const *known, size_t n);
 
 #endif
