@@ -779,6 +779,7 @@ static void bucket_select(struct table *t, struct select *s, struct row **bucket
 
 #define KEYS_MAX 16
 #define ROWS_PER_LOCK 64    /* of an ordered table: others wait so long */
+#define BUCKETS_PER_LOCK 32 /* of a set: the same, and fewer locks than one a bucket */
 #define BUCKETS_AHEAD 8     /* a row comes from memory in the time that so many are looked at */
 
 /* The keys that alone can match; 0: there may be others. */
@@ -802,6 +803,23 @@ static size_t exact_keys(struct table *t, struct select *s, term *keys)
     return kept;
 }
 
+/* The next buckets. */
+static void buckets_select(struct table *t, struct select *s)
+{
+    set_lock_all(&t->set);
+    for (unsigned i = 0; i < BUCKETS_PER_LOCK && !s->done && (i == 0 || !is_enough(s)); i++) {
+        struct row **bucket = is_gone(t) ? NULL : set_bucket(&t->set, s->bucket++);
+
+        s->done = bucket == NULL;
+        if (!s->done) {
+            set_prefetch(&t->set, s->bucket + BUCKETS_AHEAD);
+            bucket_select(t, s, bucket, TERM_NONE, 0);
+        }
+        s->visited++;       /* empty buckets are work too */
+    }
+    set_unlock_all(&t->set);
+}
+
 static int set_select(struct table *t, struct select *s)
 {
     term keys[KEYS_MAX];
@@ -817,18 +835,7 @@ static int set_select(struct table *t, struct select *s)
     }
     s->done = nkeys > 0;
     while (!s->done) {
-        struct spin *lock = &set_stripe(&t->set, (uint32_t)s->bucket)->guard.lock;
-        struct row **bucket;
-
-        spin_lock(lock);
-        bucket = is_gone(t) ? NULL : set_bucket(&t->set, s->bucket++);
-        s->done = bucket == NULL;
-        if (!s->done) {
-            set_prefetch(&t->set, s->bucket + BUCKETS_AHEAD);
-            bucket_select(t, s, bucket, TERM_NONE, 0);
-        }
-        spin_unlock(lock);
-        s->visited++;       /* empty buckets are work too */
+        buckets_select(t, s);
         if (is_enough(s))
             break;
     }
