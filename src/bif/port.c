@@ -115,27 +115,28 @@ term bif_port_handle_1(struct process *p, const term *a)
 
 /* --- requests, as the owner of the port's process ------------------------------------------------- */
 
-static void list_peers(const struct process *p, enum relation_class class, bool tagged,
-                       struct heap *h, term *ret)
+static term peers(const struct process *p, enum relation_class class, struct heap *h)
 {
     const struct relation *r;
     uint32_t at = 0;
+    term list = TERM_NIL;
 
     while ((r = relation_next(p, &at)) != NULL)
         if (relation_class(r) == class && r->session == 0)
-            *ret = heap_cons(h, tagged ? heap_tuple2(h, ATOM_process, r->peer) : r->peer, *ret);
+            list = heap_cons(h, r->peer, list);
+    return list;
 }
 
 /* TERM_NONE: there is no such item. */
 static term info_value(struct process *p, term item, struct heap *h)
 {
     struct port *port = port_of_process(p);
-    term list = TERM_NIL, name;
+    term name;
 
     switch (item) {
     case ATOM_name:         return heap_cstr(h, port->name);
-    case ATOM_links:        list_peers(p, REL_LINK, false, h, &list); return list;
-    case ATOM_monitored_by: list_peers(p, REL_WATCHER, false, h, &list); return list;
+    case ATOM_links:        return peers(p, REL_LINK, h);
+    case ATOM_monitored_by: return peers(p, REL_WATCHER, h);
     case ATOM_monitors:     return TERM_NIL;
     case ATOM_id:           return heap_uint(h, imm_payload(p->pid));
     case ATOM_connected:    return port->owner;
@@ -327,15 +328,8 @@ term bif_port_info_2(struct process *p, const term *a)
 
 term bif_ports_0(struct process *p, const term *a)
 {
-    struct process *q;
-    uint32_t at = 0;
-    term list = TERM_NIL;
-
-    while ((q = process_table_next(&at)) != NULL)
-        if (is_local_port(q->pid) && atomic_load(&q->state) != PROC_EXITING)
-            list = heap_cons(&p->heap, q->pid, list);
-    charge(p, at / 64);
-    return list;
+    charge(p, process_port_count() / 16);
+    return port_ids(&p->heap);
 }
 
 void port_init(void)

@@ -3,7 +3,7 @@
  * port.h - programs outside, and what is between them and the process that speaks with them
  *
  * A port is run by a process of its own (vm/process.h), whose loop hands every message to
- * port_message. What the program writes becomes messages of the owner; what is sent to it is
+ * rnode_port:handle/1 (port.c). What the program writes becomes messages of the owner; what is sent to it is
  * written as far as the pipe takes it, the rest when the poller says so. The state hangs on the
  * process and belongs to whoever owns that.
  */
@@ -55,6 +55,8 @@ struct blob *port_new(void);
 
 /* From now on port_of_fd finds it. */
 void port_enlist(struct port *port, term id);
+/* All that are open, as a list on h. A scheduler. */
+term port_ids(struct heap *h);
 void port_set_owner(struct port *port, term owner);
 
 /* Start what {spawn, _} and the like name. Settings and owner are in port already. 0, or -errno. */
@@ -73,7 +75,7 @@ int port_start(struct port *port, const struct port_command *c);
 term port_read(struct process *p);
 term port_flush(struct process *p);
 term port_child_ended(struct process *p);
-/* Put data in the queue, with its length if the port has packets, and write what can be written.
+/* Put data in the queue, with its length if the port has packets; port_flush writes.
  * False: too long for its length. */
 bool port_write(struct port *port, term data, size_t bytes);
 

@@ -41,6 +41,21 @@ void port_enlist(struct port *port, term id)
     pthread_mutex_unlock(&ports_lock);
 }
 
+term port_ids(struct heap *h)
+{
+    term list = TERM_NIL;
+
+    pthread_mutex_lock(&ports_lock);
+    for (const struct port *port = ports; port != NULL; port = port->next) {
+        struct process *p = process_lookup(port->id);
+
+        if (p != NULL && atomic_load(&p->state) != PROC_EXITING)
+            list = heap_cons(h, port->id, list);
+    }
+    pthread_mutex_unlock(&ports_lock);
+    return list;
+}
+
 void port_set_owner(struct port *port, term owner)
 {
     pthread_mutex_lock(&ports_lock);
@@ -243,9 +258,7 @@ bool port_write(struct port *port, term data, size_t bytes)
 {
     struct buf *q = &port->queue;
 
-    if (port->framing.packet != 0 && port->framing.packet < 4 && bytes >> (8 * port->framing.packet) != 0)
-        return false;
-    if (port->framing.packet == 4 && bytes > UINT32_MAX)
+    if (port->framing.packet != 0 && (uint64_t)bytes >> (8 * port->framing.packet) != 0)
         return false;
     if (port->out < 0)      /* nobody to read it */
         return true;

@@ -54,10 +54,20 @@ static size_t column_named(const head_t *h, const char *name)
     return SIZE_MAX;
 }
 
+/* Show a head or row that was put together here. False: it is too long to be one. */
+static bool show_made(struct merge *m, const frame_t *f)
+{
+    frame_t *made = owned_frame(f);
+
+    if (made != NULL)
+        render_frame(m->all, made);
+    return made != NULL;
+}
+
 /* The head of the table is that of the first answer, with the node in front. */
 static void start_table(struct merge *m, const head_t *h)
 {
-    frame_t f = RNODE__CONTROL__CONTROL__INIT, *made;
+    frame_t f = RNODE__CONTROL__CONTROL__INIT;
     head_t head = *h;
     column_t node = RNODE__CONTROL__COLUMN__INIT;
 
@@ -69,10 +79,8 @@ static void start_table(struct merge *m, const head_t *h)
     node.name = (char *)(uintptr_t)(column_named(h, "node") == SIZE_MAX ? "node" : "asked");
     f.body_case = RNODE__CONTROL__CONTROL__BODY_HEAD;
     f.head = &head;
-    made = owned_frame(&f);
+    (void)show_made(m, &f);
     mem_free(head.columns);
-    if (made != NULL)
-        render_frame(m->all, made);
 }
 
 /* Takes f. */
@@ -93,7 +101,7 @@ static void part_head(struct merge *m, struct part *p, frame_t *f)
 
 static void part_row(struct merge *m, struct part *p, const row_t *row)
 {
-    frame_t f = RNODE__CONTROL__CONTROL__INIT, *made;
+    frame_t f = RNODE__CONTROL__CONTROL__INIT;
     row_t merged = RNODE__CONTROL__ROW__INIT;
     cell_t node = RNODE__CONTROL__CELL__INIT, none = RNODE__CONTROL__CELL__INIT;
 
@@ -108,12 +116,9 @@ static void part_row(struct merge *m, struct part *p, const row_t *row)
         merged.cells[i] = p->columns[i] < row->n_cells ? row->cells[p->columns[i]] : &none;
     f.body_case = RNODE__CONTROL__CONTROL__BODY_ROW;
     f.row = &merged;
-    made = owned_frame(&f);
-    mem_free(merged.cells);
-    if (made != NULL)
-        render_frame(m->all, made);
-    else
+    if (!show_made(m, &f))
         fprintf(m->all->err, "%s: a row is too long to be shown\n", p->node);
+    mem_free(merged.cells);
 }
 
 /* Does the answer with this head stay apart from the others? */
