@@ -5,6 +5,8 @@
  * The files are included with their hash replaced, so that long shared prefixes and full collisions occur.
  * After each round the map must have the very shape that map_from_pairs gives for its contents.
  */
+#include "../chance.h"
+
 #include "term/compare.h"
 
 static unsigned hash_mode;  /* 0: the real one, 1: two bits, 2: all equal, 3: differ at level 14 */
@@ -38,16 +40,7 @@ static uint64_t test_hash(term t)
 #define KEYS 400
 
 static struct heap heap;
-static uint64_t seed = 88172645463325252u;
 static term keys[KEYS], model[KEYS];
-
-static unsigned chance(unsigned n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 20) % n;
-}
 
 /* Equal keys must be found by value: each use makes a new term. */
 static term key_make(unsigned i)

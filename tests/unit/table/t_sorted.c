@@ -2,6 +2,8 @@
 /*
  * t_sorted.c - sort words follow the order of terms; nodes find what a plain list finds
  */
+#include "../chance.h"
+
 #include "table/sorted.h"
 #include "heap/blob.h"
 #include "heap/heap.h"
@@ -13,15 +15,6 @@
 #include <cmocka.h>
 
 static struct heap heap;
-static uint64_t seed = 88172645463325252u;
-
-static unsigned chance(unsigned n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 20) % n;
-}
 
 static term some_number(void)
 {

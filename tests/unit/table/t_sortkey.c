@@ -5,6 +5,8 @@
  * Random terms made of values that are near each other, and the terms of order.terms: bytes must
  * compare as term_cmp does, be equal exactly when the terms are, and never begin one another.
  */
+#include "../chance.h"
+
 #include "base/errors.h"
 #include "heap/arith.h"
 #include "heap/map.h"
@@ -20,15 +22,6 @@
 #define TERMS 1500
 
 static struct heap heap;
-static uint64_t seed = 88172645463325252u;
-
-static unsigned chance(unsigned n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 20) % n;
-}
 
 static term number_make(void)
 {

@@ -2,6 +2,8 @@
 /*
  * t_table.c - random operations on tables of every type against a plain array
  */
+#include "../chance.h"
+
 #include "base/epoch.h"
 #include "table/table.h"
 #include "term/atom.h"
@@ -17,17 +19,8 @@
 #define PER_KEY 6
 
 static struct heap heap;
-static uint64_t seed = 88172645463325252u;
 /* model[k]: values of key k in order of insertion */
 static struct { unsigned n; int value[PER_KEY]; } model[KEYS];
-
-static unsigned chance(unsigned n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (unsigned)(seed >> 20) % n;
-}
 
 /* Keys rise with k in term order. */
 static term key_make(unsigned k)

@@ -21,6 +21,8 @@
 #include "vm/sched.h"
 #include "vm/timer.h"
 
+#include <stdlib.h>
+
 typedef enum engine_result step_fn(struct process *p);
 
 /* Functions are named by small integers. */
@@ -63,6 +65,28 @@ void engine_start_mfa(struct process *p, term module, term function, term args)
 void engine_start_fun(struct process *p, term fun, term args)
 {
     engine_start_mfa(p, ATOM_erlang, fun, args);
+}
+
+/* The machine with these steps, and with $SCHEDULERS schedulers, 3 unless told. */
+static inline void machine_start(step_fn *const *steps, size_t n, unsigned job_threads)
+{
+    const char *schedulers = getenv("SCHEDULERS");
+    struct vm_options opt = { .schedulers = schedulers != NULL ? (unsigned)atoi(schedulers) : 3,
+                              .job_threads = job_threads };
+
+    for (size_t i = 0; i < n; i++)
+        step_name(steps[i]);
+    atom_table_init(0);
+    literal_region_init();
+    vm_start(&opt);
+}
+
+/* The teardown of a group of tests. */
+static inline int machine_stop(void **state)
+{
+    (void)state;
+    vm_stop();
+    return 0;
 }
 
 static enum engine_result step_wait(struct process *p)

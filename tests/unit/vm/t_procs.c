@@ -711,25 +711,12 @@ static void test_jobs(void **state)
 
 static int start(void **state)
 {
-    const char *n = getenv("SCHEDULERS");
-    struct vm_options opt = { .schedulers = n != NULL ? (unsigned)atoi(n) : 3, .job_threads = 3 };
     step_fn *all[] = { leaf, spawner, ponger, pinger, collector, sender, chain, chain_watcher,
                        monitor_all, endless, killer, sleeper, timed, short_lived, late_reader, registrar, busy, selective,
                        job_user, guest };
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        step_name(all[i]);
-    atom_table_init(0);
-    literal_region_init();
-    vm_start(&opt);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    vm_stop();
+    machine_start(all, ARRAY_LEN(all), 3);
     return 0;
 }
 
@@ -752,5 +739,5 @@ int main(void)
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, machine_stop);
 }

@@ -274,22 +274,10 @@ static void test_while_they_run(void **state)
 
 static int start(void **state)
 {
-    const char *n = getenv("RNODE_TEST_SCHEDULERS");
-    struct vm_options opt = { .schedulers = n != NULL ? (unsigned)atoi(n) : 3, .job_threads = 1 };
+    step_fn *all[] = { hoarder, mayfly };
 
     (void)state;
-    step_name(hoarder);
-    step_name(mayfly);
-    atom_table_init(0);
-    literal_region_init();
-    vm_start(&opt);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    vm_stop();
+    machine_start(all, ARRAY_LEN(all), 1);
     return 0;
 }
 
@@ -303,5 +291,5 @@ int main(void)
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, machine_stop);
 }
